@@ -1,0 +1,1 @@
+"""What the parts say to each other: bodies on the wire, settings, and the files they exchange."""
