@@ -1,0 +1,61 @@
+"""The seam between batching and compute: token sequences laid end to end go in, one logit each comes out.
+
+An engine knows nothing of text, requests or HTTP. Batching must not change answers: for every engine
+`score(batch)[i]` equals the score of sequence i alone, within 1e-4 in the logit at fp32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rerank_toolkit.contracts.manifest import Dtype
+
+
+@dataclass(frozen=True, slots=True)
+class RaggedBatch:
+    """Sequences of different lengths without padding: sequence i is `ids[offsets[i]:offsets[i + 1]]`."""
+
+    ids: NDArray[np.int32]  # (tokens,)
+    type_ids: NDArray[np.int32]  # (tokens,)
+    offsets: NDArray[np.int64]  # (sequences + 1,), from 0 to tokens
+
+    @classmethod
+    def of(cls, ids: Sequence[NDArray[Any]], type_ids: Sequence[NDArray[Any]]) -> RaggedBatch:
+        """Joins one or more sequences."""
+        offsets = np.zeros(len(ids) + 1, dtype=np.int64)
+        np.cumsum([len(sequence) for sequence in ids], out=offsets[1:])
+        return cls(
+            np.concatenate(ids).astype(np.int32, copy=False),
+            np.concatenate(type_ids).astype(np.int32, copy=False),
+            offsets,
+        )
+
+    @property
+    def sequences(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def tokens(self) -> int:
+        return int(self.offsets[-1])
+
+
+class Engine(Protocol):
+    """A loaded model. One thread calls it at a time."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str:
+        """Of the library that computes."""
+
+    @property
+    def dtype(self) -> Dtype: ...
+
+    def score(self, batch: RaggedBatch) -> NDArray[np.float32]:
+        """Relevance logits, shape (sequences,)."""

@@ -67,8 +67,16 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     engine: str
     engine_version: str
     dtype: str
-    hardware: str
     threads: int
+    workers: int = 1
+    token_budget: int
+    cpu_model: str
+    instruction_set: str
+    architecture: str
+    logical_cpus: int
+    physical_cores: int
+    hardware_memory_mib: int
+    gpu: str = ""
     queue_ms: float
     inference_ms: float
     tokens: int
@@ -76,8 +84,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     batches: int
     memory_mib: float
     peak_memory_mib: float
-    token_budget: int
-    workers: int = 1
+    startup_s: float
+    """From the start of the process to the first answer of the warm-up."""
     seeded: bool = False
 
 
