@@ -77,7 +77,9 @@ def load_instances() -> dict[str, Instance]:
     """All hosted types by name, such as ml.c7i.xlarge."""
     with TABLE.open(newline="", encoding="utf-8") as file:
         rows = [{name: cell for name, cell in row.items() if cell} for row in csv.DictReader(file)]
-    instances = [msgspec.convert({**row, "regions": row.get("regions", "").split()}, Instance, strict=False) for row in rows]
+    instances = [
+        msgspec.convert({**row, "regions": row.get("regions", "").split()}, Instance, strict=False) for row in rows
+    ]
     return {instance.instance: instance for instance in instances}
 
 

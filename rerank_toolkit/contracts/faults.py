@@ -94,7 +94,9 @@ def _walk_union(value: object, info: inspect.UnionType, field: str) -> Iterator[
                 yield from _walk_struct(value, item, field)
                 return
         known = ", ".join(sorted(str(item.tag) for item in tagged))
-        yield Fault(_join(field, tag_field), f"is {_show(value.get(tag_field))}; expected one of {known}", "unknown_kind")
+        yield Fault(
+            _join(field, tag_field), f"is {_show(value.get(tag_field))}; expected one of {known}", "unknown_kind"
+        )
         return
     rest = [item for item in info.types if not isinstance(item, inspect.NoneType)]
     if isinstance(value, Mapping):

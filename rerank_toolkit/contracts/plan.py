@@ -31,7 +31,9 @@ class S3Artifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     uri: Annotated[str, msgspec.Meta(pattern="^s3://[^/]+/.+")]
 
 
-class LocalArtifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="from", tag="local"):
+class LocalArtifact(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="from", tag="local"
+):
     """A folder that `rerank package` wrote; its tar.gz beside it is uploaded as an asset."""
 
     path: str
