@@ -1,0 +1,222 @@
+"""The batching, fairness and admission policy of the container, pure: state and clock in, batches out.
+
+The container runs it and the cost model simulates it, so it knows no threads, sockets or clocks of its own.
+
+    submit ─► refused at once, with the estimate
+       └────► queued ─► next_batch ─► (the caller computes) ─► finished
+                 └─ expire, cancel: dropped before compute
+
+A document has tokens, which fill a batch, and work, which takes time; work is in any unit that is proportional
+to compute, FLOPs for one. Requests share the machine by start-time fair queueing: the next document is always
+that of the request that has been served the least work, so ten documents behind a thousand wait for about ten.
+(Goyal, Vin, Cheng: Start-time Fair Queueing, 1996.)
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Literal
+
+RATE_MEMORY_S = 10.0
+"""Compute seconds after which a measured rate counts half: long enough to smooth, short enough to follow a noisy host."""
+
+LEAST_RETRY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request can't be taken, in a form that becomes a 503 with Retry-After."""
+
+    reason: Literal["too_large", "queue_full", "too_late", "makes_others_late"]
+    estimate_s: float | None
+    """Until its answer, had it been taken; None before anything was measured."""
+    retry_after_s: float | None
+    """None where waiting won't help: the request alone is too much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The documents of one request that are in a batch, by their position in the request."""
+
+    request: Hashable
+    documents: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    slices: tuple[Slice, ...]
+    tokens: int
+    work: float
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    request: Hashable
+    tokens: Sequence[int]
+    work: Sequence[float]
+    work_after: list[float]
+    """Work of documents i and later: what remains when i is next."""
+    deadline: float
+    served: float
+    """Virtual time: the work done for it, on top of where the others stood when it came."""
+    next: int = 0
+    dropped: bool = False
+
+    @property
+    def remaining(self) -> float:
+        return self.work_after[self.next]
+
+
+class Scheduler:
+    """Queued requests of one engine. Times are seconds of one monotonic clock, which the caller reads.
+
+    token_budget: tokens in a batch; a longer document is a batch by itself.
+    max_queued_tokens: tokens that may wait.
+    work_per_second: what is known of the speed beforehand; it is learned from finished batches.
+    """
+
+    def __init__(self, *, token_budget: int, max_queued_tokens: int, work_per_second: float | None = None) -> None:
+        self._token_budget = token_budget
+        self._max_queued_tokens = max_queued_tokens
+        self._initial_rate = work_per_second
+        self._done_work = 0.0
+        self._done_seconds = 0.0
+        self._waiting: dict[Hashable, _Waiting] = {}
+        self._turns: list[tuple[float, int, _Waiting]] = []
+        self._arrivals = 0
+        self._virtual_time = 0.0
+        self._queued_tokens = 0
+        self._computing = 0.0
+
+    @property
+    def queued_tokens(self) -> int:
+        """Not yet in a batch."""
+        return self._queued_tokens
+
+    @property
+    def queued_requests(self) -> int:
+        """With documents not yet in a batch."""
+        return len(self._waiting)
+
+    @property
+    def work_per_second(self) -> float | None:
+        """None until a batch has finished."""
+        return self._done_work / self._done_seconds if self._done_seconds > 0 else self._initial_rate
+
+    def submit(
+        self, request: Hashable, tokens: Sequence[int], work: Sequence[float], *, now: float, deadline: float
+    ) -> Refusal | None:
+        """Queues a request whole, or says why not. `tokens` and `work` are those of each of its documents, at
+        least one. A request in the queue must not be submitted again."""
+        if request in self._waiting:
+            raise ValueError(f"request {request!r} is queued already. This is a bug.")
+        if not tokens or len(tokens) != len(work):
+            raise ValueError(f"{len(tokens)} token counts for {len(work)} documents' work. This is a bug.")
+        total_tokens, total_work = sum(tokens), sum(work)
+        refusal = self._refuse(total_tokens, total_work, now, deadline)
+        if refusal:
+            return refusal
+        work_after = [*accumulate(reversed(work), initial=0.0)][::-1]
+        entry = _Waiting(request, tokens, work, work_after, deadline, self._virtual_time)
+        self._waiting[request] = entry
+        self._queued_tokens += total_tokens
+        self._take_turn(entry)
+        return None
+
+    def expire(self, now: float) -> list[Hashable]:
+        """Drops the requests whose deadline has passed, and names them. What is in a batch already is computed."""
+        late = [entry.request for entry in self._waiting.values() if entry.deadline <= now]
+        for request in late:
+            self.cancel(request)
+        return late
+
+    def cancel(self, request: Hashable) -> None:
+        """Drops what is still queued of a request; one that isn't queued is no error."""
+        entry = self._waiting.pop(request, None)
+        if entry:
+            entry.dropped = True
+            self._queued_tokens -= sum(entry.tokens[entry.next :])
+
+    def next_batch(self) -> Batch | None:
+        """The documents to compute next, or None if none wait. The caller reports it with `finished`."""
+        documents: dict[Hashable, list[int]] = {}
+        tokens, work = 0, 0.0
+        while entry := self._least_served():
+            size = entry.tokens[entry.next]
+            if documents and tokens + size > self._token_budget:
+                break
+            heapq.heappop(self._turns)
+            documents.setdefault(entry.request, []).append(entry.next)
+            tokens += size
+            work += entry.work[entry.next]
+            self._queued_tokens -= size
+            self._virtual_time = entry.served
+            entry.served += entry.work[entry.next]
+            entry.next += 1
+            if entry.next < len(entry.tokens):
+                self._take_turn(entry)
+            else:
+                del self._waiting[entry.request]
+        if not documents:
+            return None
+        self._computing += work
+        return Batch(tuple(Slice(request, tuple(taken)) for request, taken in documents.items()), tokens, work)
+
+    def finished(self, batch: Batch, seconds: float) -> None:
+        """Reports a batch as computed, in so many seconds; failed ones count too, for the time they took."""
+        self._computing = max(0.0, self._computing - batch.work)
+        keep = 0.5 ** (seconds / RATE_MEMORY_S)
+        self._done_work = keep * self._done_work + batch.work
+        self._done_seconds = keep * self._done_seconds + seconds
+
+    def _take_turn(self, entry: _Waiting) -> None:
+        self._arrivals += 1
+        heapq.heappush(self._turns, (entry.served, self._arrivals, entry))
+
+    def _least_served(self) -> _Waiting | None:
+        while self._turns:
+            entry = self._turns[0][2]
+            if not entry.dropped:
+                return entry
+            heapq.heappop(self._turns)
+        return None
+
+    def _refuse(self, tokens: int, work: float, now: float, deadline: float) -> Refusal | None:
+        rate = self.work_per_second
+        if rate is None:
+            estimate = alone = None
+        else:
+            estimate = (self._computing + sum(min(e.remaining, work) for e in self._waiting.values()) + work) / rate
+            alone = work / rate
+        left = deadline - now
+        if tokens > self._max_queued_tokens or (alone is not None and alone > left):
+            return Refusal("too_large", estimate, None)
+        if self._queued_tokens + tokens > self._max_queued_tokens:
+            excess = (self._queued_tokens + tokens - self._max_queued_tokens) / max(1, self._queued_tokens)
+            drained = None if rate is None else excess * sum(e.remaining for e in self._waiting.values()) / rate
+            return Refusal("queue_full", estimate, max(LEAST_RETRY_S, drained or 0.0))
+        if estimate is None or rate is None:
+            return None
+        if estimate > left:
+            return Refusal("too_late", estimate, max(LEAST_RETRY_S, estimate - left))
+        if self._makes_others_late(work, now, rate):
+            return Refusal("makes_others_late", estimate, max(LEAST_RETRY_S, estimate))
+        return None
+
+    def _makes_others_late(self, work: float, now: float, rate: float) -> bool:
+        """Whether a newcomer takes so much of the machine that a promise already given would be broken.
+
+        Under fair sharing the request with remaining work r ends when every other has had min(its own, r).
+        A promise that is broken anyway doesn't count, or one hopeless request would shut the door.
+        """
+        ordered = sorted(self._waiting.values(), key=lambda entry: entry.remaining)
+        smaller = self._computing
+        for index, entry in enumerate(ordered):
+            ends = now + (smaller + (len(ordered) - index) * entry.remaining) / rate
+            if ends <= entry.deadline < ends + min(work, entry.remaining) / rate:
+                return True
+            smaller += entry.remaining
+        return False
