@@ -71,6 +71,7 @@ def main() -> None:
     """Runs the command line; exits with 0 fine, 1 failed, 2 malformed input, 3 nothing to rank, 130 interrupted."""
     try:
         result = app.meta(sys.argv[1:], exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except cyclopts.UnknownCommandError as error:  # its own text would import every room to guess what was meant
         words = " ".join(error.unused_tokens or [])
         _fail(error, MALFORMED, f"no command is called {words!r}; there are {', '.join(ROOMS)}")

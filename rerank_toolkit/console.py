@@ -85,6 +85,12 @@ def print_table(
             print_json([dict(zip(names, row, strict=True)) for row in rows])
 
 
+class _Stdout(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the command line, where rich would exit with 1: a reader that has seen enough is no failure."""
+        raise BrokenPipeError
+
+
 def _stderr() -> Console:
     return Console(stderr=True)  # made when needed, so that a redirected or captured stderr is the one written to
 
@@ -95,9 +101,9 @@ def _print_rich(columns: Sequence[Column], rows: Sequence[Sequence[str]], title:
         table.add_column(escape(column.name), justify=column.justify, no_wrap=True)
     for row in rows:
         table.add_row(*(escape(cell) for cell in row))
-    console = Console()
+    console = _Stdout()
     if not console.is_terminal:  # a pipe has no width to respect: never cut a figure there
-        console = Console(width=Console(width=10_000).measure(table).maximum)
+        console = _Stdout(width=Console(width=10_000).measure(table).maximum)
     console.print(table)
 
 

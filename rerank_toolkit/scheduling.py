@@ -21,7 +21,7 @@ from itertools import accumulate
 from typing import Literal
 
 RATE_MEMORY_S = 10.0
-"""Compute seconds after which a measured rate counts half: long enough to smooth, short enough to follow a noisy host."""
+"""Compute seconds after which a measured rate counts half: smooths batches, yet follows a noisy host."""
 
 LEAST_RETRY_S = 1.0
 

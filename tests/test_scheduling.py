@@ -1,0 +1,197 @@
+"""The policy alone: no threads, no clock but numbers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rerank_toolkit.scheduling import Batch, Refusal, Scheduler
+
+FAR = 1e9
+
+
+def drain(scheduler: Scheduler) -> list[Batch]:
+    batches = []
+    while batch := scheduler.next_batch():
+        batches.append(batch)
+        scheduler.finished(batch, batch.work / 1000)
+    return batches
+
+
+def submit(
+    scheduler: Scheduler, request: str, tokens: list[int], *, now: float = 0, deadline: float = FAR
+) -> Refusal | None:
+    return scheduler.submit(request, tokens, [float(count) for count in tokens], now=now, deadline=deadline)
+
+
+requests = st.lists(st.lists(st.integers(1, 300), min_size=1, max_size=30), min_size=1, max_size=8)
+
+
+@given(requests, st.integers(1, 400))
+def test_every_document_is_in_exactly_one_batch_and_batches_keep_the_budget(
+    lengths: list[list[int]], budget: int
+) -> None:
+    scheduler = Scheduler(token_budget=budget, max_queued_tokens=10**6)
+    for number, tokens in enumerate(lengths):
+        assert submit(scheduler, str(number), tokens) is None
+    assert scheduler.queued_tokens == sum(map(sum, lengths))
+
+    batches = drain(scheduler)
+
+    seen = [(part.request, document) for batch in batches for part in batch.slices for document in part.documents]
+    assert sorted(seen) == sorted((str(n), d) for n, tokens in enumerate(lengths) for d in range(len(tokens)))
+    for batch in batches:
+        sizes = [lengths[int(str(part.request))][document] for part in batch.slices for document in part.documents]
+        assert batch.tokens == sum(sizes) == batch.work
+        assert batch.tokens <= budget or len(sizes) == 1
+    assert (scheduler.queued_tokens, scheduler.queued_requests) == (0, 0)
+
+
+@given(requests, st.data())
+def test_a_cancelled_request_leaves_nothing_behind(lengths: list[list[int]], data: st.DataObject) -> None:
+    scheduler = Scheduler(token_budget=256, max_queued_tokens=10**6)
+    for number, tokens in enumerate(lengths):
+        submit(scheduler, str(number), tokens)
+    for _ in range(data.draw(st.integers(0, 3))):
+        scheduler.next_batch()
+    gone = str(data.draw(st.integers(0, len(lengths) - 1)))
+
+    scheduler.cancel(gone)
+    scheduler.cancel(gone)
+
+    assert all(part.request != gone for batch in drain(scheduler) for part in batch.slices)
+    assert (scheduler.queued_tokens, scheduler.queued_requests) == (0, 0)
+
+
+def test_ten_documents_behind_a_thousand_wait_for_about_ten() -> None:
+    scheduler = Scheduler(token_budget=1000, max_queued_tokens=10**6)
+    submit(scheduler, "large", [100] * 1000)
+    for _ in range(20):
+        scheduler.next_batch()
+    submit(scheduler, "small", [100] * 10)
+
+    computed = 0
+    small_left = 10
+    while small_left:
+        batch = scheduler.next_batch()
+        assert batch is not None
+        computed += batch.tokens
+        small_left -= sum(len(part.documents) for part in batch.slices if part.request == "small")
+
+    assert computed <= 2 * 10 * 100 + 1000  # its own, as much of the other's, and the batch that it ends in
+
+
+def test_shares_are_equal_in_work_not_in_documents() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6)
+    submit(scheduler, "long documents", [100] * 20)
+    submit(scheduler, "short documents", [10] * 200)
+    served = {"long documents": 0, "short documents": 0}
+    for _ in range(20):
+        batch = scheduler.next_batch()
+        assert batch is not None
+        for part in batch.slices:
+            served[str(part.request)] += len(part.documents) * (100 if part.request == "long documents" else 10)
+
+    assert abs(served["long documents"] - served["short documents"]) <= 200
+
+
+def test_idle_time_is_not_saved_up() -> None:
+    scheduler = Scheduler(token_budget=10, max_queued_tokens=10**6)
+    submit(scheduler, "old", [10] * 100)
+    for _ in range(50):
+        scheduler.next_batch()
+    submit(scheduler, "new", [10] * 50)
+
+    first_ten = [batch.slices[0].request for _ in range(10) if (batch := scheduler.next_batch())]
+
+    assert first_ten.count("old") == 5
+
+
+@pytest.mark.parametrize(
+    ("tokens", "deadline", "reason"),
+    [
+        ([600], FAR, "queue_full"),
+        ([1001], FAR, "too_large"),
+        ([400], 3.0, "too_large"),  # 4 s of work alone
+        ([100], 1.5, "too_late"),  # 1 s of its own and 1 s of the other's
+        ([300], 9.0, None),
+    ],
+)
+def test_what_cannot_be_done_in_time_is_refused_at_once(tokens: list[int], deadline: float, reason: str | None) -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=1000, work_per_second=100)
+    submit(scheduler, "first", [100] * 5)
+
+    refusal = submit(scheduler, "second", tokens, deadline=deadline)
+
+    assert (refusal and refusal.reason) == reason
+    if refusal:
+        assert (refusal.retry_after_s is None) == (reason == "too_large")
+        assert scheduler.queued_requests == 1
+
+
+def test_a_newcomer_does_not_break_a_promise_already_given() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6, work_per_second=100)
+    assert submit(scheduler, "promised", [100] * 5, deadline=6.0) is None
+
+    refusal = submit(scheduler, "newcomer", [100] * 5, deadline=FAR)
+
+    assert refusal is not None
+    assert refusal.reason == "makes_others_late"
+    assert submit(scheduler, "small", [50], deadline=FAR) is None
+
+
+def test_a_promise_broken_anyway_shuts_no_door() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6)
+    submit(scheduler, "hopeless", [100] * 5, deadline=6.0)
+    batch = scheduler.next_batch()
+    assert batch is not None
+    scheduler.finished(batch, 10.0)  # a tenth of the speed it would have needed
+
+    assert submit(scheduler, "newcomer", [100], deadline=FAR) is None
+
+
+def test_expired_requests_are_dropped_and_named() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=1000)
+    submit(scheduler, "late", [100] * 3, deadline=5)
+    submit(scheduler, "later", [100] * 3, deadline=50)
+
+    assert scheduler.expire(4.9) == []
+    assert scheduler.expire(5.0) == ["late"]
+    assert all(part.request == "later" for batch in drain(scheduler) for part in batch.slices)
+
+
+def test_speed_is_learned_and_follows_the_machine() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6)
+    assert scheduler.work_per_second is None
+    submit(scheduler, "r", [100] * 200)
+    for _ in range(50):
+        batch = scheduler.next_batch()
+        assert batch is not None
+        scheduler.finished(batch, 1.0)
+    assert scheduler.work_per_second == pytest.approx(100)
+    for _ in range(50):
+        batch = scheduler.next_batch()
+        assert batch is not None
+        scheduler.finished(batch, 2.0)
+    assert scheduler.work_per_second == pytest.approx(50, rel=0.02)
+
+
+def test_the_estimate_is_what_fair_sharing_gives() -> None:
+    scheduler = Scheduler(token_budget=10, max_queued_tokens=10**6, work_per_second=10)
+    submit(scheduler, "large", [10] * 100)
+    tight, enough = 9.0, 10.0  # five documents of one second each, and as much of the other's
+
+    assert submit(scheduler, "small", [10] * 5, deadline=tight) is not None
+    assert submit(scheduler, "small", [10] * 5, deadline=enough) is None
+    last = max(second for second, batch in enumerate(drain(scheduler), start=1) if batch.slices[0].request == "small")
+    assert last <= enough
+
+
+def test_misuse_is_a_bug_and_says_so() -> None:
+    scheduler = Scheduler(token_budget=10, max_queued_tokens=100)
+    submit(scheduler, "r", [1])
+    with pytest.raises(ValueError, match="queued already"):
+        submit(scheduler, "r", [1])
+    with pytest.raises(ValueError, match="0 token counts"):
+        scheduler.submit("empty", [], [], now=0, deadline=1)
