@@ -11,6 +11,8 @@ import cyclopts
 from cyclopts import App, Group, Parameter
 
 from rerank_toolkit import __version__
+from rerank_toolkit.catalog.instances import UnknownInstance
+from rerank_toolkit.catalog.models import UnknownModel
 from rerank_toolkit.console import say, set_quiet
 from rerank_toolkit.contracts.errors import ToolkitError
 
@@ -88,6 +90,8 @@ def main() -> None:
         )
     except ToolkitError as error:
         _fail(error, error.exit_code, str(error))
+    except (UnknownModel, UnknownInstance) as error:
+        _fail(error, MALFORMED, str(error))
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
