@@ -1,8 +1,10 @@
-"""manifest.json: what an artifact is, file by file. The container loads nothing that it doesn't vouch for."""
+"""manifest.json: what an artifact is, file by file. The container loads nothing that it doesn't vouch for.
+
+It names no time of day: the same weights packaged twice give the same bytes, and so the same asset hash and S3 key.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -44,7 +46,6 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     engine: Engine
     dtype: Dtype
     toolkit_version: str
-    created_at: datetime
     files: dict[str, FileDigest]
     """Every file of the artifact but the manifest, by path relative to it with forward slashes."""
     fidelity: Fidelity | None = None

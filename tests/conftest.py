@@ -1,0 +1,48 @@
+"""Artifacts that several rooms test on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from inference_container.artifact import write_artifact
+from inference_container.seeded import seeded_tensors, seeded_tokenizer
+from rerank_toolkit import __version__
+from rerank_toolkit.catalog.shapes import Shape
+from rerank_toolkit.contracts.manifest import Manifest
+
+# Twelve heads, as in every published JinaBERT reranker: not a power of two, so the slopes come from two series.
+_SMALL = {"layers": 2, "hidden": 48, "heads": 12, "intermediate": 96, "vocabulary": 320, "token_types": 2}
+
+
+def _write_small(out: Path, shape: Shape, max_tokens: int) -> Path:
+    manifest = Manifest(
+        model_id=out.name,
+        revision="7",
+        source="seeded:7",
+        seeded=True,
+        license="Apache-2.0",
+        shape=shape,
+        max_tokens=max_tokens,
+        engine="torch",
+        dtype="fp32",
+        toolkit_version=__version__,
+        files={},
+    )
+    tokenizer = seeded_tokenizer(shape).to_str()
+    return write_artifact(out, manifest, tensors=seeded_tensors(shape, 7), tokenizer=tokenizer).path
+
+
+@pytest.fixture(scope="session")
+def small_jinabert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a two-layer JinaBERT artifact with seeded weights, 8,192 tokens; its tar.gz lies beside it."""
+    out = tmp_path_factory.mktemp("artifacts") / "small-jinabert"
+    return _write_small(out, Shape(family="jinabert", **_SMALL), max_tokens=8192)
+
+
+@pytest.fixture(scope="session")
+def small_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a two-layer BERT artifact with seeded weights, 512 tokens; its tar.gz lies beside it."""
+    out = tmp_path_factory.mktemp("artifacts") / "small-bert"
+    return _write_small(out, Shape(family="bert", positions=512, **_SMALL), max_tokens=512)
