@@ -7,7 +7,9 @@ from html.parser import HTMLParser
 
 _VOID = frozenset({"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr"})
 _HEADINGS = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
-_INLINE = frozenset({"a", "abbr", "b", "cite", "code", "em", "i", "kbd", "samp", "small", "span", "strong", "sub", "sup", "var"})
+_INLINE = frozenset(
+    {"a", "abbr", "b", "cite", "code", "em", "i", "kbd", "samp", "small", "span", "strong", "sub", "sup", "var"}
+)
 # Furniture of the page: permalinks, tables of contents, footnote marks.
 _SKIPPED_CLASSES = frozenset({"headerlink", "contents", "footnote-reference", "toctree-wrapper"})
 _SKIPPED_TAGS = frozenset({"script", "style", "nav"})
