@@ -1,0 +1,75 @@
+"""What `cdk -c name=value` can say: plan, image, build, artifacts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from constructs import Node
+
+from rerank_toolkit.contracts.errors import InvalidInput
+from rerank_toolkit.contracts.faults import Fault
+from rerank_toolkit.contracts.plan import Image, LocalArtifact
+
+PACKAGE = Path(__file__).parent
+DEFAULT_PLAN = PACKAGE / "default_plan.json"
+
+_IMAGE = re.compile(
+    r"(?P<repository>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w][\w.-]{0,127})|@(?P<digest>sha256:[0-9a-f]{64}))"
+)
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """How the plan is to be rendered. The plan says what, these say from where."""
+
+    plan: Path = DEFAULT_PLAN
+    image: Image | None = None
+    """In place of every deployment's image."""
+    build: bool = False
+    """Build the image from this repository with Docker, in place of every deployment's image."""
+    artifacts: Path | None = None
+    """The folder that holds the artifacts, in place of the one in the plan."""
+
+    @classmethod
+    def from_context(cls, node: Node) -> Self:
+        """Raises InvalidInput with every malformed value."""
+        faults: list[Fault] = []
+        plan, image, build, artifacts = (
+            str(value) if (value := node.try_get_context(name)) is not None else None
+            for name in ("plan", "image", "build", "artifacts")
+        )
+        named = _IMAGE.fullmatch(image) if image else None
+        if image is not None and named is None:
+            faults.append(
+                Fault(
+                    "image",
+                    f"is {image!r}; expected REPOSITORY:TAG or REPOSITORY@sha256:…, a repository in your own ECR",
+                )
+            )
+        if build not in (None, "docker"):
+            faults.append(Fault("build", f"is {build!r}; expected docker"))
+        if image is not None and build is not None:
+            faults.append(Fault("build", "can't be given together with image; leave one out"))
+        if faults:
+            raise InvalidInput("cdk context (-c name=value)", faults)
+        return cls(
+            plan=Path(plan) if plan else DEFAULT_PLAN,
+            image=Image(**named.groupdict()) if named else None,
+            build=build == "docker",
+            artifacts=Path(artifacts) if artifacts else None,
+        )
+
+    def locate(self, artifact: LocalArtifact) -> Path:
+        """The artifact's folder: its path is relative to the repository's root, or moved under `artifacts`."""
+        path = Path(artifact.path)
+        if self.artifacts and not path.is_absolute():
+            return (self.artifacts / path.name).resolve()
+        return (repository_root() / path).resolve()
+
+
+def repository_root() -> Path:
+    """The checkout that this package is part of; where it was installed without one, the working directory."""
+    root = PACKAGE.parent
+    return root if (root / "cdk.json").exists() else Path.cwd()
