@@ -1,0 +1,43 @@
+"""From an artifact to the engine that its manifest names. Only that engine's library is imported."""
+
+from __future__ import annotations
+
+from inference_container.artifact import Artifact
+from inference_container.engines import Engine
+from inference_container.hardware import describe_hardware
+from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError
+from rerank_toolkit.contracts.faults import Fault
+
+
+class EngineMissing(ToolkitError):
+    """The library of the artifact's engine isn't installed here, or this version has no such engine."""
+
+
+def load_engine(artifact: Artifact, *, threads: int) -> Engine:
+    """The loaded model, ready to score; `threads` compute threads, 0 for one a physical core this process may use.
+
+    Raises EngineMissing, InvalidInput for a manifest that contradicts itself or weights that don't fit it, and
+    what the engine raises for a model it has no code for.
+    """
+    manifest = artifact.manifest
+    positions = manifest.shape.positions
+    if positions and manifest.max_tokens > positions:
+        raise InvalidInput(
+            f"manifest of {artifact.path}",
+            [Fault("max_tokens", f"is {manifest.max_tokens}; the model has {positions} positions")],
+        )
+    threads = threads or describe_hardware().physical_cores
+    match manifest.engine:
+        case "torch":
+            try:
+                from inference_container.engines.torch import TorchEngine  # noqa: PLC0415  # takes seconds to import
+            except ModuleNotFoundError as error:
+                raise EngineMissing(
+                    f"the artifact needs the engine torch: {error}; install rerank-toolkit[serve,torch]"
+                ) from error
+            return TorchEngine(artifact, threads=threads)
+        case other:
+            raise EngineMissing(
+                f"the artifact is for the engine {other}, which this version doesn't have. "
+                f"Package the model for torch: rerank package {manifest.model_id} --engine torch"
+            )

@@ -1,0 +1,114 @@
+"""The reference engine: plain PyTorch, on the GPU if there is one, else on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from inference_container.artifact import WEIGHTS, Artifact
+from inference_container.checkpoints import normalise
+from inference_container.engines import RaggedBatch
+from inference_container.errors import EngineFailed
+from inference_container.models.bert import CrossEncoder
+from rerank_toolkit.catalog.shapes import Shape
+from rerank_toolkit.contracts.errors import ToolkitError
+from rerank_toolkit.contracts.manifest import Dtype
+
+DTYPES: dict[Dtype, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+FAMILIES = ("bert", "jinabert")
+
+TOKENS_AT_ONCE = 16_384
+"""Tokens in one pass through the model; larger batches are split between sequences. Bounds the activations:
+about ten tensors of (tokens, hidden), 250 MB at hidden 384 and fp32."""
+
+
+class UnsupportedModel(ToolkitError):
+    """An artifact whose model this engine has no code for."""
+
+
+class TorchEngine:
+    """A cross-encoder in memory. Weights are mapped from the artifact's file, converted where the dtype differs."""
+
+    name = "torch"
+    version: str = torch.__version__
+
+    def __init__(self, artifact: Artifact, *, threads: int) -> None:
+        """Loads the weights; `threads` > 0 compute threads, which torch sets for the whole process.
+
+        Raises UnsupportedModel for a family, head or dtype without code here, InvalidInput with every tensor
+        that is missing, left over or of another size.
+        """
+        manifest = artifact.manifest
+        check_supported(manifest.shape, manifest.dtype)
+        torch.set_num_threads(threads)
+        self.dtype: Dtype = manifest.dtype
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = load_model(artifact).convert(DTYPES[self.dtype]).to(self.device).eval()
+
+    def score(self, batch: RaggedBatch) -> NDArray[np.float32]:
+        """Relevance logits, (sequences,). Raises EngineFailed if one isn't finite."""
+        with torch.inference_mode():
+            logits = torch.cat([self._forward(batch, first, last) for first, last in passes(batch.offsets)])
+        scores: NDArray[np.float32] = logits.cpu().numpy()
+        if not np.isfinite(scores).all():
+            bad = int(np.flatnonzero(~np.isfinite(scores))[0])
+            raise EngineFailed(
+                f"sequence {bad} of {batch.sequences} scored {scores[bad]} in {self.dtype} on {self.device}"
+            )
+        return scores
+
+    def _forward(self, batch: RaggedBatch, first: int, last: int) -> torch.Tensor:
+        offsets = batch.offsets[first : last + 1]
+        tokens = slice(int(offsets[0]), int(offsets[-1]))
+        ids, type_ids = (
+            torch.from_numpy(np.ascontiguousarray(values[tokens])).to(self.device)
+            for values in (batch.ids, batch.type_ids)
+        )
+        logits: torch.Tensor = self.model(ids, type_ids, (offsets - offsets[0]).tolist())
+        return logits[:, 0]
+
+
+def passes(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Ranges of sequences [first, last) of at most TOKENS_AT_ONCE tokens each, or of one longer sequence."""
+    first = 0
+    for index, (_, end) in enumerate(pairwise(offsets.tolist())):
+        if end - offsets[first] > TOKENS_AT_ONCE and index > first:
+            yield first, index
+            first = index
+    yield first, len(offsets) - 1
+
+
+def check_supported(shape: Shape, dtype: Dtype) -> None:
+    """Raises UnsupportedModel with all that keeps the torch engine from running a model of this shape."""
+    reasons = []
+    if shape.family not in FAMILIES:
+        reasons.append(f"family is {shape.family}; it runs {' and '.join(FAMILIES)}")
+    if shape.labels != 1:
+        reasons.append(f"labels is {shape.labels}; a reranker has one logit")
+    if dtype not in DTYPES:
+        reasons.append(f"dtype is {dtype}; it runs {', '.join(DTYPES)}")
+    if reasons:
+        raise UnsupportedModel(
+            "\n".join(["the torch engine can't run this artifact:", *(f"  {reason}" for reason in reasons)])
+        )
+
+
+def load_model(artifact: Artifact) -> CrossEncoder:
+    """The artifact's model with the weights as stored, mapped from the file; see TorchEngine for the errors."""
+    shape, file = artifact.manifest.shape, artifact.file(WEIGHTS)
+    try:
+        stored = load_file(file)
+    except SafetensorError as error:
+        raise UnsupportedModel(f"{file} is no safetensors file: {error}") from error
+    tensors = cast(dict[str, Any], stored)  # checked by shape alone, which arrays and tensors share
+    with torch.device("meta"):
+        model = CrossEncoder(shape)
+    model.load_state_dict(normalise(tensors, shape, name=str(file)), assign=True)
+    return model

@@ -1,0 +1,153 @@
+"""From a query and documents to the token sequences that a cross-encoder reads; the query is encoded once.
+
+The result is what `tokenizer.encode(query, document)` gives with `only_second` truncation. How the pair is put
+together (special tokens, order, token types) is read off the tokenizer's own post-processor when it is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from inference_container.errors import InvalidRequest
+from rerank_toolkit.contracts.errors import ToolkitError
+from rerank_toolkit.contracts.faults import Fault
+
+Ids = NDArray[np.int32]
+
+
+class TokenizerUnsupported(ToolkitError):
+    """A tokenizer.json that can't be read, or that puts pairs together as no cross-encoder's does."""
+
+
+class QueryTooLong(InvalidRequest):
+    """The query leaves documents less than half of what the model reads; only documents are cut, never the query."""
+
+    def __init__(self, tokens: int, bound: int) -> None:
+        self.tokens = tokens
+        self.bound = bound
+        super().__init__(
+            [Fault("query", f"is {tokens:,} tokens long; at most {bound:,} are allowed; shorten it", "too_long")]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPairs:
+    """One sequence a document, in the documents' order."""
+
+    ids: list[Ids]  # (length,) each
+    type_ids: list[Ids]  # (length,) each
+    truncated: list[bool]
+    """Whether the end of the document was cut."""
+    lengths: list[int]
+    """Tokens, with the query and special tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A run of a pair: special tokens, or the place of the query (source 0) or of the document (source 1)."""
+
+    source: int | None
+    ids: tuple[int, ...]  # of special tokens; empty for a place
+    type_ids: tuple[int, ...]  # one for each special token; one for a place
+
+
+class PairTokenizer:
+    """A tokenizer.json as a cross-encoder uses it. Safe to call from several threads."""
+
+    def __init__(self, tokenizer: Tokenizer, *, max_tokens: int, type_ids: bool) -> None:
+        """`max_tokens` bounds a sequence with its special tokens; without `type_ids` all token types are 0.
+
+        Raises TokenizerUnsupported for pairs that can't be put together from parts.
+        """
+        self.max_tokens = max_tokens
+        self.query_bound = max_tokens // 2
+        """Tokens a query may have. Beyond half, documents would be judged by their opening words."""
+        self._type_ids = type_ids
+        self._tokenizer = tokenizer
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._parts = derive_parts(self._tokenizer)
+
+    @classmethod
+    def from_file(cls, path: Path, *, max_tokens: int, type_ids: bool) -> PairTokenizer:
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises no narrower class
+            raise TokenizerUnsupported(f"{path} is no tokenizer that this version reads: {error}") from error
+        return cls(tokenizer, max_tokens=max_tokens, type_ids=type_ids)
+
+    def encode(self, query: str, documents: Sequence[str], *, max_document_tokens: int | None = None) -> EncodedPairs:
+        """Sequences of at most `max_tokens`, with at most `max_document_tokens` of the document; its end is cut.
+
+        Raises QueryTooLong if the query takes more than half of `max_tokens`.
+        """
+        query_ids = self._tokenizer.encode(query, add_special_tokens=False).ids
+        if len(query_ids) > self.query_bound:
+            raise QueryTooLong(len(query_ids), self.query_bound)
+
+        place = next(index for index, part in enumerate(self._parts) if part.source == 1)
+        before, after = self._parts[:place], self._parts[place + 1 :]
+        head, head_types = _join(before, {0: query_ids})
+        tail, tail_types = _join(after, {0: query_ids})
+        room = self.max_tokens - len(head) - len(tail)
+        if max_document_tokens is not None:
+            room = min(room, max_document_tokens)
+        document_type = self._parts[place].type_ids[0]
+
+        encoded = EncodedPairs([], [], [], [])
+        for encoding in self._tokenizer.encode_batch_fast(list(documents), add_special_tokens=False):
+            document = np.array(encoding.ids, dtype=np.int32)
+            kept = document[:room]
+            ids = np.concatenate([head, kept, tail])
+            types = np.concatenate([head_types, np.full(len(kept), document_type, dtype=np.int32), tail_types])
+            encoded.ids.append(ids)
+            encoded.type_ids.append(types if self._type_ids else np.zeros_like(types))
+            encoded.truncated.append(len(kept) < len(document))
+            encoded.lengths.append(len(ids))
+        return encoded
+
+
+def derive_parts(tokenizer: Tokenizer) -> tuple[Part, ...]:
+    """How the tokenizer's post-processor puts a pair together, seen from one pair and checked on another.
+
+    Raises TokenizerUnsupported unless query and document each stand in one place, with one token type.
+    """
+    seen = tokenizer.encode("what is a reranker", "it sorts documents by relevance")
+    parts = []
+    for source, run in groupby(zip(seen.sequence_ids, seen.ids, seen.type_ids, strict=True), key=itemgetter(0)):
+        _, ids, types = zip(*run, strict=True)
+        parts.append(Part(source, ids, types) if source is None else Part(source, (), types[:1]))
+
+    query, document = "another, longer question?", "and its answer"
+    texts = {
+        source: tokenizer.encode(text, add_special_tokens=False).ids for source, text in enumerate((query, document))
+    }
+    expected = tokenizer.encode(query, document)
+    places = sorted(part.source for part in parts if part.source is not None)
+    if places == [0, 1]:
+        joined_ids, joined_types = _join(parts, texts)
+        if joined_ids.tolist() == expected.ids and joined_types.tolist() == expected.type_ids:
+            return tuple(parts)
+    raise TokenizerUnsupported(
+        f"the tokenizer puts a pair together as {' '.join(seen.tokens)}; expected query and document in one place "
+        "each, special tokens around them, and one token type each"
+    )
+
+
+def _join(parts: Sequence[Part], texts: Mapping[int, Sequence[int]]) -> tuple[Ids, Ids]:
+    """Ids and token types of `parts` with the ids of each source's text in its place."""
+    ids: list[int] = []
+    types: list[int] = []
+    for part in parts:
+        text = part.ids if part.source is None else texts[part.source]
+        ids.extend(text)
+        types.extend(part.type_ids if part.source is None else part.type_ids * len(text))
+    return np.array(ids, dtype=np.int32), np.array(types, dtype=np.int32)
