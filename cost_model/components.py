@@ -32,7 +32,12 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
         if self.rate is None or self.cost is None:
             return None
         return CostLine(
-            name=self.name, unit=self.unit, quantity=self.quantity, rate=self.rate, cost=self.cost, basis=self.basis
+            name=self.name,
+            unit=self.unit,
+            quantity=self.quantity,
+            rate=self.rate,
+            cost=Decimal(plain(self.cost)),
+            basis=self.basis,
         )
 
 

@@ -54,6 +54,8 @@ class Allowance(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
     quantity: Decimal
     per: str
+    instances: str
+    """The instance types it is for, apart by spaces; empty where it is for all."""
     as_of: str
     source: str
 

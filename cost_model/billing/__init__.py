@@ -1,0 +1,1 @@
+"""From what was used to the lines of a bill: one function a kind of item."""

@@ -1,0 +1,91 @@
+"""An estimate as JSON and as a table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from cost_model.billing.estimate import Estimate
+from cost_model.components import Component, cents, plain
+from cost_model.prices.book import PriceBook
+from rerank_toolkit import __version__
+from rerank_toolkit.console import Column
+
+COLUMNS = (
+    Column("Item"),
+    Column("Quantity", "right"),
+    Column("Unit"),
+    Column("Rate $", "right"),
+    Column("Cost $", "right"),
+    Column("Basis"),
+)
+
+
+def prices_document(prices: PriceBook) -> dict[str, str]:
+    return {"as_of": prices.header.as_of.isoformat(), "source": prices.header.source}
+
+
+def component_document(line: Component) -> dict[str, str | None]:
+    """Exact figures as decimal strings; None where a price is unknown."""
+    return {
+        "name": line.name,
+        "unit": line.unit,
+        "quantity": plain_quantity(line.quantity),
+        "rate": None if line.rate is None else plain_quantity(line.rate),
+        "cost": None if line.cost is None else plain(line.cost),
+        "basis": line.basis,
+    }
+
+
+def estimate_document(bill: Estimate, prices: PriceBook) -> dict[str, Any]:
+    """`complete` is False where a line is unpriced, which makes `total` a lower bound."""
+    return {
+        "version": __version__,
+        "generated_at": datetime.now(UTC),
+        "currency": prices.header.currency,
+        "region": bill.region,
+        "prices": prices_document(prices),
+        "total": plain(bill.total),
+        "complete": bill.complete,
+        "items": [
+            {
+                "kind": item.kind,
+                "total": plain(item.total),
+                "complete": item.complete,
+                "components": [component_document(line) for line in item.components],
+            }
+            for item in bill.items
+        ],
+        "warnings": bill.warnings,
+    }
+
+
+def estimate_rows(bill: Estimate) -> list[tuple[str, ...]]:
+    """Rows under COLUMNS: each item with its lines as a tree, then the total."""
+    rows: list[tuple[str, ...]] = []
+    for item in bill.items:
+        rows.append((item.kind, "", "", "", _at_least(item.total, item.complete), ""))
+        for line in item.components:
+            glyph = "└─" if line is item.components[-1] else "├─"
+            rows.append(
+                (
+                    f"{glyph} {line.name}",
+                    f"{Decimal(plain_quantity(line.quantity)):,f}",
+                    line.unit,
+                    "?" if line.rate is None else plain_quantity(line.rate),
+                    "unpriced" if line.cost is None else cents(line.cost),
+                    line.basis,
+                )
+            )
+    rows.append(("total", "", "", "", _at_least(bill.total, bill.complete), ""))
+    return rows
+
+
+def plain_quantity(value: Decimal) -> str:
+    """All digits that count, without an exponent."""
+    return format(value.normalize(), "f") if value else "0"
+
+
+def _at_least(value: Decimal, complete: bool) -> str:
+    return cents(value) if complete else f"at least {cents(value)}"
