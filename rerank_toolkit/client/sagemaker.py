@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NoReturn
 
 import boto3
@@ -22,6 +23,9 @@ from rerank_toolkit.client.errors import (
 from rerank_toolkit.client.transports import Answer
 
 CONNECT_TIMEOUT_S = 5.0
+
+# As in SageMaker's API reference, CreateEndpoint, where botocore doesn't check it.
+_ENDPOINT_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
 _NOT_AUTHORIZED = {
     "AccessDeniedException",
@@ -51,6 +55,11 @@ class SageMakerTransport:
 
         botocore's own retries are off: they would repeat requests that timed out, see `retries`.
         """
+        if not _ENDPOINT_NAME.fullmatch(endpoint_name):
+            raise InvalidRequest(
+                f"{endpoint_name!r} is no name of an endpoint; expected letters, digits and inner hyphens, at most 63, "
+                "or an address such as http://127.0.0.1:8080"
+            )
         self.endpoint = endpoint_name
         self._owned = client is None
         self._client = client or _make_client(region, profile, timeout_s)
@@ -146,7 +155,5 @@ def _raise_unanswered(error: exceptions.BotoCoreError, endpoint: str) -> NoRetur
             raise Unreachable(f"the connection to {endpoint} broke: {error}") from error
         case exceptions.TokenRetrievalError() | exceptions.CredentialRetrievalError() | exceptions.SSOError():
             raise NotAuthorized(f"AWS credentials for {endpoint} can't be fetched: {error}") from error
-        case exceptions.ParamValidationError():
-            raise InvalidRequest(f"{endpoint} can't be asked: {error}") from error
         case _:
             raise ServerFailed(f"asking {endpoint} failed: {error}") from error
