@@ -1,0 +1,1 @@
+"""Measures endpoints: profiles for the cost model."""

@@ -41,6 +41,18 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
     samples: int
 
 
+class Saturation(msgspec.Struct, frozen=True, kw_only=True):
+    """How the saturated throughput was measured: requests of `workload`, a fixed number of them always under way."""
+
+    documents_per_request: int
+    """Fewer than the workload's where whole requests would not have fitted the time."""
+    tokens_per_document: float
+    in_flight: int
+    requests: int
+    refused: int
+    seconds: float
+
+
 class Memory(msgspec.Struct, frozen=True, kw_only=True):
     idle_mib: float
     peak_mib: float
@@ -69,3 +81,4 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """Process start to first healthy ping; None where it was already running."""
     toolkit_version: str
     measured_at: datetime
+    saturation: Saturation | None = None

@@ -1,0 +1,139 @@
+"""`rerank bench`: measure an endpoint and record its profile."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+from cyclopts import App, Group, Parameter
+from cyclopts.validators import LimitedChoice, Number
+
+from rerank_toolkit.bench import summary
+from rerank_toolkit.bench.recorder import record as record_profile
+from rerank_toolkit.bench.server_process import serve
+from rerank_toolkit.catalog.instances import UnknownInstance, find_instance
+from rerank_toolkit.client import RerankClient, Retries
+from rerank_toolkit.console import Column, Format, print_json, print_table, say
+from rerank_toolkit.contracts import documents
+from rerank_toolkit.contracts.errors import UnknownName
+from rerank_toolkit.contracts.profile import Profile
+
+BUDGET_S = 120.0
+QUICK_S = 15.0
+
+# One refusal is part of what is measured, so nothing is sent twice behind the bench's back.
+NO_RETRIES = Retries(attempts=1)
+
+TARGET = Group("What is measured, one of", sort_key=0, validator=LimitedChoice(1, 1))
+TIME = Group("Time", sort_key=1, validator=LimitedChoice(0, 1))
+FLAG = {"negative": (), "show_default": False}
+
+app = App(name="bench", help="Measure an endpoint and record its profile.")
+
+
+@app.command
+def record(
+    *,
+    endpoint: Annotated[str | None, Parameter(group=TARGET)] = None,
+    url: Annotated[str | None, Parameter(group=TARGET)] = None,
+    start: Annotated[Path | None, Parameter(group=TARGET)] = None,
+    quick: Annotated[bool, Parameter(group=TIME, **FLAG)] = False,
+    budget_seconds: Annotated[float | None, Parameter(group=TIME, validator=Number(gt=0))] = None,
+    out: Path | None = None,
+    instance: str | None = None,
+    region: str | None = None,
+    profile: str | None = None,
+    format: Format = "table",
+    json: Annotated[bool, Parameter(**FLAG)] = False,
+) -> None:
+    """Measure one endpoint under no other load, and write its profile: what the cost model prices options by.
+
+    Requests of 1 to 64 documents and up to the model's longest texts are sent one at a time, in interleaved
+    rounds; then the endpoint is saturated. Shapes that would take too long are left out, and named.
+
+    Parameters
+    ----------
+    endpoint
+        Name of a SageMaker endpoint with one instance.
+    url
+        Address of a running server, such as http://127.0.0.1:8080.
+    start
+        Folder of an artifact: a server is started for the measurement and stopped after it.
+    quick
+        Take about 15 s: good for a first look, not for a bill.
+    budget_seconds
+        Take about this long; 120 if not said otherwise.
+    out
+        File to write, or folder to write MODEL-ENGINE-DTYPE-HARDWARE.json into. Without it: the current folder,
+        or nowhere with --json.
+    instance
+        SageMaker's name for the machine behind the endpoint, such as ml.c7i.xlarge.
+    region
+        AWS region of --endpoint, if not the configured one.
+    profile
+        AWS profile to call --endpoint with, if not the configured one.
+    format
+        How to print the summary; json prints the profile itself.
+    json
+        Short for --format json.
+    """
+    if instance is not None:
+        _check_instance(instance)
+    format = "json" if json else format
+    seconds = QUICK_S if quick else budget_seconds or BUDGET_S
+    with ExitStack() as stack:
+        stack.enter_context(_orderly_end())
+        if start is not None:
+            say(f"starting a server of {start}")
+            url = stack.enter_context(serve(start))
+        address = url if url is not None else endpoint or ""
+        client = stack.enter_context(RerankClient(address, region=region, profile=profile, retries=NO_RETRIES))
+        measured = record_profile(client, seconds=seconds, progress=say, instance=instance)
+    _write(measured, out, format)
+    _print(measured, format)
+
+
+def _write(profile: Profile, out: Path | None, format: Format) -> None:
+    if out is None and format == "json":
+        return
+    path = out or Path()
+    if path.is_dir():
+        path /= summary.file_name(profile)
+    documents.write(path, profile)
+    say(f"wrote {path}")
+
+
+def _print(profile: Profile, format: Format) -> None:
+    if format == "json":
+        print_json(profile)
+        return
+    columns = [Column(name, "right") for name in summary.COLUMNS]
+    print_table(columns, summary.rows(profile), format=format, title=summary.headline(profile))
+
+
+def _check_instance(name: str) -> None:
+    try:
+        find_instance(name)
+    except UnknownInstance as error:
+        raise UnknownName(f"--instance: {error}") from None
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """While the block runs, SIGTERM and a closed terminal unwind it as Ctrl-C does, so a started server is stopped."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, leave) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
