@@ -30,6 +30,7 @@ from rerank_toolkit.contracts.manifest import FILE_NAME, Engine, FileDigest, Man
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
 LICENSE = "LICENSE"
+NOTICE = "NOTICE"
 
 _REQUIRED: Mapping[Engine, tuple[str, ...]] = {"torch": (WEIGHTS, TOKENIZER), "openvino": (TOKENIZER,)}
 
@@ -166,14 +167,24 @@ def write_artifact(
         files = {file.name: FileDigest(_sha256(file), file.stat().st_size) for file in sorted(folder.iterdir())}
         artifact = Artifact(out, msgspec.structs.replace(manifest, files=files))
         documents.write(folder / FILE_NAME, artifact.manifest)
-        write_archive(folder, archive_path(folder))
+        _write_tar(folder, archive_path(folder))
         _put_in_place(folder, out, Path(aside) / "replaced")
         archive_path(folder).replace(artifact.archive)
     return artifact
 
 
-def write_archive(folder: Path, archive: Path) -> None:
-    """The folder's files as a tar.gz, at its root, where SageMaker expects them; free of dates, owners and order."""
+def write_archive(artifact: Artifact) -> None:
+    """Writes the archive beside the folder anew."""
+    part = artifact.archive.with_name(f".{artifact.archive.name}.part")
+    try:
+        _write_tar(artifact.path, part)
+        part.replace(artifact.archive)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _write_tar(folder: Path, archive: Path) -> None:
+    """The folder's files as a tar.gz, at its root, where SageMaker expects them; free of dates and owners, sorted."""
     with (
         archive.open("wb") as file,
         gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=file, mtime=0) as compressed,
@@ -207,7 +218,7 @@ def _refuse_foreign(out: Path) -> None:
     if out.is_symlink() or not out.is_dir():
         fault = Fault("out", "is there and is no folder", "occupied")
         raise ArtifactError(out, [fault], "Nothing was replaced. Name another folder with --out.")
-    ours = [FILE_NAME, WEIGHTS, TOKENIZER, LICENSE]
+    ours = [FILE_NAME, WEIGHTS, TOKENIZER, LICENSE, NOTICE]
     foreign = unlisted_files(out, ours)
     if foreign:
         faults = [Fault(name, "is there already and is no file of an artifact", "occupied") for name in foreign[:5]]

