@@ -1,0 +1,246 @@
+"""The HTTP side: health, metrics, and each rerank request on its way from body to answer."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from inference_container.body import BodyReader
+from inference_container.dialects import DEFAULT, Dialect, choose_dialect
+from inference_container.dispatcher import Scores
+from inference_container.errors import CallerLeft, InvalidRequest, NotReady, Refused, ServingError, TookTooLong
+from inference_container.logs import log_event
+from inference_container.metrics import CONTENT_TYPE, Metrics
+from inference_container.served import EncodedTask
+from inference_container.service import RerankService
+from rerank_toolkit.contracts.settings import Settings
+from rerank_toolkit.contracts.wire import CUSTOM_ATTRIBUTES, ErrorBody, encode_origin
+
+RERANK_PATHS = ("/invocations", "/rerank", "/v1/rerank", "/v2/rerank")
+INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
+
+_STARTING_RETRY_S = 5.0
+
+Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class _Call:
+    """What is known of a request so far: for its log line, its metrics, and its answer's headers."""
+
+    request: Request
+    started: float = field(default_factory=time.monotonic)
+    dialect: Dialect = DEFAULT
+    documents: int | None = None
+    encoded: EncodedTask | None = None
+    scores: Scores | None = None
+
+
+class Application:
+    """Not ready until `open` gives it a service; after `drain` it takes nothing more."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._time_limit_s = settings.time_limit_s
+        self._metrics = metrics
+        self._bodies = BodyReader(max_mb=settings.max_body_mb, time_limit_s=settings.time_limit_s)
+        self._phase: Literal["starting", "ready", "draining"] = "starting"
+        self._service: RerankService | None = None
+        self._startup_s = 0.0
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.asgi = Starlette(
+            routes=[
+                Route("/ping", self._ping),
+                Route("/metrics", self._scrape),
+                *(Route(path, self._rerank, methods=["POST"]) for path in RERANK_PATHS),
+            ],
+            exception_handlers={HTTPException: _answer_http_error, Exception: _answer_bug},
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """Rerank requests that are not answered yet."""
+        return self._in_flight
+
+    def open(self, service: RerankService, *, startup_s: float) -> None:
+        """From now on /ping says 200 and requests are answered by `service`."""
+        self._service = service
+        self._startup_s = startup_s
+        self._phase = "ready"
+        self._metrics.ready.set(1)
+        self._metrics.startup_seconds.set(startup_s)
+
+    async def drain(self) -> None:
+        """Refuses what comes from now on, and waits until what is in flight is answered."""
+        self._phase = "draining"
+        self._metrics.ready.set(0)
+        await self._idle.wait()
+
+    async def _ping(self, _: Request) -> Response:
+        error = self._not_ready()
+        if error:
+            return _json(error.status, ErrorBody(str(error)), error.headers)
+        return _json(200, {"status": "ready"})
+
+    async def _scrape(self, _: Request) -> Response:
+        return Response(self._metrics.render(), media_type=CONTENT_TYPE)
+
+    async def _rerank(self, request: Request) -> Response:
+        call = _Call(request)
+        self._in_flight += 1
+        self._idle.clear()
+        try:
+            return self._finish(call, 200, "ok", await self._answer(call))
+        except ServingError as error:
+            return self._finish_failed(call, error)
+        finally:
+            self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
+
+    async def _answer(self, call: _Call) -> object:
+        request = call.request
+        call.dialect = choose_dialect(request.headers.get(CUSTOM_ATTRIBUTES))
+        service = self._service
+        error = self._not_ready()
+        if error or not service:
+            raise error or NotReady("no model is loaded. This is a bug.", reason=self._phase)
+        async with self._bodies.read(request) as body:
+            return await _unless_caller_leaves(request, self._rank(call, service, body))
+
+    async def _rank(self, call: _Call, service: RerankService, body: bytearray) -> object:
+        deadline = call.started + self._time_limit_s
+        try:
+            async with asyncio.timeout_at(deadline):
+                task = await service.parse(call.dialect, body)
+                call.documents = len(task.documents)
+                call.encoded = await service.encode(task)
+        except TimeoutError:
+            raise TookTooLong(
+                f"reading the request took the {self._time_limit_s:g} s that an answer may take", retry_after_s=1
+            ) from None
+        call.scores = await service.score(call.encoded, deadline=deadline)
+        return call.dialect.render(task, service.rank(call.encoded, call.scores))
+
+    def _not_ready(self) -> NotReady | None:
+        match self._phase:
+            case "starting":
+                return NotReady("the model is being loaded", reason="starting", retry_after_s=_STARTING_RETRY_S)
+            case "draining":
+                return NotReady("the server is shutting down", reason="draining", retry_after_s=1)
+            case "ready":
+                if self._service and self._service.alive:
+                    return None
+                return NotReady("the compute thread has stopped", reason="stopped")
+
+    def _finish_failed(self, call: _Call, error: ServingError) -> Response:
+        details: dict[str, object] = {}
+        match error:
+            case InvalidRequest():  # a fault's message may hold text of the caller's, its field and type never do
+                details["faults"] = [f"{fault.field}: {fault.type}" for fault in error.faults]
+            case Refused():
+                self._metrics.refusals.labels(error.reason).inc()
+                details |= {"reason": error.reason, "detail": str(error)}
+            case _:
+                details["detail"] = str(error)
+        response = self._finish(call, error.status, error.outcome, call.dialect.render_error(error), **details)
+        response.headers.update(error.headers)
+        if _client_may_still_send(call.request, error):
+            response.headers["Connection"] = "close"
+        return response
+
+    def _finish(self, call: _Call, status: int, outcome: str, answer: object, **details: object) -> Response:
+        response = _json(status, answer)
+        if self._service:
+            origin = self._service.model.origin(call.encoded, call.scores, startup_s=self._startup_s)
+            response.headers[CUSTOM_ATTRIBUTES] = encode_origin(origin)
+        self._count(call, outcome)
+        log_event(
+            "request",
+            level=logging.ERROR if status == HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO,
+            path=call.request.url.path,
+            dialect=call.dialect.name,
+            status=status,
+            outcome=outcome,
+            documents=call.documents,
+            tokens=call.encoded.tokens if call.encoded else None,
+            truncated_documents=len(call.encoded.truncated) if call.encoded else None,
+            batches=call.scores.batches if call.scores else None,
+            queue_ms=round(call.scores.queue_s * 1e3, 2) if call.scores else None,
+            inference_ms=round(call.scores.inference_s * 1e3, 2) if call.scores else None,
+            total_ms=round((time.monotonic() - call.started) * 1e3, 2),
+            inference_id=call.request.headers.get(INFERENCE_ID),
+            **details,
+        )
+        return response
+
+    def _count(self, call: _Call, outcome: str) -> None:
+        metrics = self._metrics
+        metrics.requests.labels(call.dialect.name, outcome).inc()
+        if call.encoded and call.scores:
+            metrics.documents.inc(len(call.encoded.pairs.ids))
+            metrics.tokens.inc(call.encoded.tokens)
+            metrics.truncated.inc(len(call.encoded.truncated))
+            metrics.queue_seconds.observe(call.scores.queue_s)
+            metrics.inference_seconds.observe(call.scores.inference_s)
+
+
+async def _unless_caller_leaves(request: Request, answer: Coroutine[Any, Any, Result]) -> Result:
+    """The answer; or, when the connection closes first, CallerLeft, with the work on it cancelled."""
+    working = asyncio.create_task(answer)
+    leaving = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise CallerLeft
+        return await working
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.wait({working, leaving})
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _client_may_still_send(request: Request, error: ServingError) -> bool:
+    """Whether this connection can't carry another request.
+
+    One that announced its body with Expect and was refused may never send it. A body that stopped coming is no
+    end of a request either. Otherwise the rest is read and thrown away, so that a client that first sends all
+    and then listens hears the answer instead of a reset.
+    """
+    return error.outcome == "body_too_slow" or "expect" in request.headers
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    """Wrong paths and methods, which Starlette notices."""
+    if not isinstance(error, HTTPException):
+        raise error
+    message = f"{request.method} {request.url.path}: {error.detail.lower()}"
+    known = ", ".join(f"POST {path}" for path in RERANK_PATHS)
+    return _json(error.status_code, ErrorBody(f"{message}; there are {known}, GET /ping, GET /metrics"), error.headers)
+
+
+async def _answer_bug(_: Request, error: Exception) -> Response:
+    """What no one foresaw. Starlette raises it again after the answer, and the server's log has its traceback."""
+    return _json(500, ErrorBody(f"the server failed on this request ({type(error).__name__}). This is a bug."))
+
+
+def _json(status: int, document: object, headers: Any = None) -> Response:
+    return Response(msgspec.json.encode(document), status, headers, media_type="application/json")
