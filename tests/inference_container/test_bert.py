@@ -1,0 +1,143 @@
+"""The model file against the catalogue, the published tensor names and transformers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from inference_container.checkpoints import published_tensors
+from inference_container.models.bert import CrossEncoder, bias_rows, distance_bias, slopes
+from inference_container.seeded import seeded_tensors
+from rerank_toolkit.catalog.models import find_model, load_models
+from rerank_toolkit.catalog.shapes import Shape
+
+OURS = [model.id for model in load_models().values() if model.family in ("bert", "jinabert")]
+SMALL = Shape(
+    family="bert", layers=3, hidden=48, heads=6, intermediate=80, vocabulary=320, positions=512, token_types=2
+)
+
+
+def build(shape: Shape, seed: int = 3) -> CrossEncoder:
+    with torch.device("meta"):
+        model = CrossEncoder(shape)
+    model.load_state_dict({name: torch.from_numpy(t) for name, t in seeded_tensors(shape, seed).items()}, assign=True)
+    return model.eval()
+
+
+def on_meta(model_id: str) -> CrossEncoder:
+    with torch.device("meta"):
+        return CrossEncoder(find_model(model_id).shape)
+
+
+@pytest.mark.parametrize("model_id", OURS)
+def test_the_module_has_as_many_parameters_as_the_catalogue_counts(model_id: str) -> None:
+    assert sum(parameter.numel() for parameter in on_meta(model_id).parameters()) == find_model(model_id).parameters
+
+
+@pytest.mark.parametrize("model_id", OURS)
+def test_parameters_are_named_and_sized_as_the_published_tensors(model_id: str) -> None:
+    ours = {name: tuple(tensor.shape) for name, tensor in on_meta(model_id).state_dict().items()}
+    assert ours == published_tensors(find_model(model_id).shape)
+
+
+@pytest.mark.parametrize("model_id", list(load_models()))
+def test_transformers_counts_as_many_parameters(model_id: str) -> None:
+    import transformers
+
+    shape = find_model(model_id).shape
+    sizes = {
+        "vocab_size": shape.vocabulary,
+        "hidden_size": shape.hidden,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "intermediate_size": shape.intermediate,
+        "type_vocab_size": shape.token_types,
+        "num_labels": 1,
+    }
+    with torch.device("meta"):
+        match shape.family:
+            case "bert":
+                config = transformers.BertConfig(max_position_embeddings=shape.positions, **sizes)
+                model = transformers.BertForSequenceClassification(config)
+            case "xlm-roberta":
+                config = transformers.XLMRobertaConfig(max_position_embeddings=shape.positions, **sizes)
+                model = transformers.XLMRobertaForSequenceClassification(config)
+            case "deberta-v2":
+                # As in microsoft/deberta-v3-*'s config.json, on which the mxbai rerankers stand.
+                config = transformers.DebertaV2Config(
+                    relative_attention=True,
+                    position_buckets=shape.relative_positions // 2,
+                    max_relative_positions=-1,
+                    norm_rel_ebd="layer_norm",
+                    share_att_key=True,
+                    pos_att_type=["p2c", "c2p"],
+                    position_biased_input=False,
+                    **sizes,
+                )
+                model = transformers.DebertaV2ForSequenceClassification(config)
+            case "jinabert":  # not in transformers: a BERT without positions and with a second projection up
+                config = transformers.BertConfig(max_position_embeddings=0, **sizes)
+                model = transformers.BertForSequenceClassification(config)
+    theirs = sum(parameter.numel() for parameter in model.parameters())
+    if shape.family == "jinabert":
+        theirs += shape.layers * shape.intermediate * (shape.hidden - 1)  # without the bias of the first
+    assert find_model(model_id).parameters == theirs
+
+
+def test_slopes_of_a_power_of_two_are_geometric_and_of_others_drawn_from_two_series() -> None:
+    assert slopes(8) == [2.0**-i for i in range(1, 9)]
+    assert slopes(12) == [2.0**-i for i in range(1, 9)] + [2.0**-0.5, 2.0**-1.5, 2.0**-2.5, 2.0**-3.5]
+
+
+@pytest.mark.parametrize(("length", "longest"), [(1, 1), (1, 7), (5, 5), (5, 7)])
+def test_the_bias_is_a_view_of_all_distances_with_the_keys_reversed(length: int, longest: int) -> None:
+    table = distance_bias(4, longest, torch.empty(1))
+    place = torch.arange(length)
+    matrix = -torch.tensor(slopes(4))[:, None, None] * (place[:, None] - place[None, :]).abs()
+    reversed_keys = matrix.flip(-1)
+    for start in range(length):
+        view = bias_rows(table, start, length - start, length)
+        assert torch.equal(view[0], reversed_keys[:, start:])
+        assert view.untyped_storage().data_ptr() == table.untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize("family", ["bert", "jinabert"])
+def test_gradients_reach_every_weight(family: str) -> None:
+    """The forward pass is trainable: nothing in it writes in place or leaves the graph."""
+    model = build(Shape(family=family, layers=2, hidden=48, heads=4, intermediate=64, vocabulary=320, token_types=2,
+                        positions=16 if family == "bert" else 0))  # fmt: skip
+    ids = torch.arange(5, 25)
+    model(ids, ids % 2, [0, 12, 20]).square().sum().backward()
+    silent = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
+    # A key's bias adds the same to all scores of a query, which softmax takes away again.
+    assert [name for name in silent if not name.endswith("key.bias")] == []
+
+
+def test_bert_scores_as_transformers_does() -> None:
+    import transformers
+
+    config = transformers.BertConfig(
+        vocab_size=SMALL.vocabulary,
+        hidden_size=SMALL.hidden,
+        num_hidden_layers=SMALL.layers,
+        num_attention_heads=SMALL.heads,
+        intermediate_size=SMALL.intermediate,
+        max_position_embeddings=SMALL.positions,
+        num_labels=1,
+    )
+    ours, theirs = build(SMALL), transformers.BertForSequenceClassification(config).eval()
+    missing = theirs.load_state_dict(ours.state_dict(), strict=False).missing_keys
+    assert missing == []
+
+    random = np.random.default_rng(5)
+    lengths = [1, 2, 9, 64, 200, 512]
+    ids = [torch.from_numpy(random.integers(0, SMALL.vocabulary, length)) for length in lengths]
+    types = [torch.from_numpy(np.sort(random.integers(0, 2, length))) for length in lengths]
+    with torch.inference_mode():
+        got = ours(torch.cat(ids), torch.cat(types), [0, *np.cumsum(lengths).tolist()])[:, 0]
+        expected = torch.cat(
+            [theirs(input_ids=i[None], token_type_ids=t[None]).logits[0] for i, t in zip(ids, types, strict=True)]
+        )
+    assert expected.std() > 0.3
+    torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)
