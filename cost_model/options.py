@@ -1,0 +1,175 @@
+"""The deployments that could be: every model on every endpoint type and serverless size, with price and speed.
+
+A candidate carries all that its cost and response time follow from. What lacks a price, a speed or the memory is
+not a candidate but left out, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+import msgspec
+
+from cost_model.hardware import Peak, instance_peak, load_hardware, serverless_peak
+from cost_model.memory import memory_needed
+from cost_model.prices.book import PriceBook, Rate, Unknown
+from cost_model.service_time import MeasuredModel, Speed, find_speed
+from cost_model.workload import Workload
+from rerank_toolkit.catalog.instances import Instance, load_instances
+from rerank_toolkit.catalog.limits import load_limits
+from rerank_toolkit.catalog.models import Model
+from rerank_toolkit.contracts.manifest import Dtype
+
+Mode = Literal["realtime", "serverless"]
+MODES: tuple[Mode, ...] = ("realtime", "serverless")
+
+MB = 1_000_000
+
+
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
+    """What can't be ranked; without `model` it is so for every model."""
+
+    option: dict[str, Any]
+    reason: str
+
+
+class Host(msgspec.Struct, frozen=True, kw_only=True):
+    """A place to run on, with its price and peak."""
+
+    mode: Mode
+    instance: Instance | None = None
+    memory_mb: int
+    """Of memory that there is, in MiB."""
+    rate: Rate
+    peak: Peak
+
+    @property
+    def kind(self) -> Literal["cpu", "gpu", "serverless"]:
+        if self.instance is None:
+            return "serverless"
+        return "gpu" if self.instance.kind == "gpu" else "cpu"
+
+    @property
+    def label(self) -> str:
+        return self.instance.instance if self.instance else f"serverless {self.memory_mb // 1024} GB"
+
+    @property
+    def option(self) -> dict[str, Any]:
+        place = {"instance": self.instance.instance} if self.instance else {"memory_mb": self.memory_mb}
+        return {"mode": self.mode, **place}
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    model: Model
+    host: Host
+    dtype: Dtype
+    speed: Speed
+    ratio: float
+    """Scalable seconds here over those on the measured machine."""
+    memory_needed: float
+    basis: str
+
+
+def find_hosts(
+    prices: PriceBook, region: str, *, modes: Iterable[Mode] = MODES, instances: str = "*"
+) -> tuple[list[Host], list[LeftOut]]:
+    """The priced endpoint types that match the glob, and the serverless sizes, of the region."""
+    hosts: list[Host] = []
+    left_out: list[LeftOut] = []
+    if "realtime" in modes:
+        for name, instance in load_instances().items():
+            if not fnmatchcase(name, instances) or not instance.endpoint:
+                continue
+            rate = prices.hosting(region, name)
+            found = _host(rate, instance_peak(instance))
+            if isinstance(found, Unknown):
+                left_out.append(LeftOut(option={"mode": "realtime", "instance": name}, reason=found.reason))
+                continue
+            rate, peak = found
+            hosts.append(Host(mode="realtime", instance=instance, memory_mb=instance.memory_mib, rate=rate, peak=peak))
+    if "serverless" in modes and instances == "*":
+        for size in load_limits().serverless.memory_mb:
+            rate = prices.serverless(region, size)
+            found = _host(rate, serverless_peak(size))
+            if isinstance(found, Unknown):
+                left_out.append(LeftOut(option={"mode": "serverless", "memory_mb": size}, reason=found.reason))
+                continue
+            rate, peak = found
+            hosts.append(Host(mode="serverless", memory_mb=size, rate=rate, peak=peak))
+    return hosts, left_out
+
+
+def _host(rate: Rate | Unknown, peak: Peak | Unknown) -> tuple[Rate, Peak] | Unknown:
+    if isinstance(rate, Unknown):
+        return rate
+    if rate.suspect:
+        return Unknown(f"its price is suspect: {rate.suspect}")
+    if isinstance(peak, Unknown):
+        return peak
+    return rate, peak
+
+
+def find_candidates(
+    models: Sequence[Model], hosts: Sequence[Host], workload: Workload, measured: Sequence[MeasuredModel]
+) -> tuple[list[Candidate], list[LeftOut]]:
+    """Every model on every host that has the memory, in the order given."""
+    candidates: list[Candidate] = []
+    left_out: list[LeftOut] = []
+    profiled = frozenset(one.profile.hardware.instance for one in measured)
+    for model in models:
+        speeds: dict[tuple[str | None, bool], Speed | Unknown] = {}
+        for host in hosts:
+            gpu = host.kind == "gpu"
+            name = host.instance.instance if host.instance and host.instance.instance in profiled else None
+            if (name, gpu) not in speeds:
+                speeds[name, gpu] = find_speed(model, workload, measured, instance=name, gpu=gpu)
+            found = _candidate(model, host, speeds[name, gpu], workload)
+            if isinstance(found, Unknown):
+                left_out.append(LeftOut(option={"model": model.id, **host.option}, reason=found.reason))
+            else:
+                candidates.append(found)
+    return candidates, left_out
+
+
+def _candidate(model: Model, host: Host, speed: Speed | Unknown, workload: Workload) -> Candidate | Unknown:
+    if isinstance(speed, Unknown):
+        return speed
+    limits = load_limits()
+    limit = limits.serverless if host.mode == "serverless" else limits.realtime
+    if workload.request_bytes > limit.payload_mb * MB:
+        return Unknown(f"a request is larger than the {limit.payload_mb} MB that {host.mode} takes")
+    dtype: Dtype = "fp16" if host.kind == "gpu" else "fp32"
+    memory, memory_basis = memory_needed(model, dtype, speed.measured)
+    if memory > host.memory_mb:
+        return Unknown(f"out of memory: needs {memory:.0f} MiB ({memory_basis}), has {host.memory_mb}")
+    ratio = speed.work_ratio * speed.measured.peak.gflops / host.peak.gflops
+    moments = speed.moments
+    seconds = moments.fixed_s + moments.scalable_s * ratio
+    if seconds > limit.timeout_s:
+        return Unknown(f"a request would take {seconds:.0f} s; {host.mode} ends one after {limit.timeout_s} s")
+    here = host.instance is not None and speed.measured.profile.hardware.instance == host.instance.instance
+    basis = f"measured: {speed.note}" if here and speed.work_ratio == 1 else _scaled(host, speed, ratio)
+    return Candidate(
+        model=model,
+        host=host,
+        dtype=dtype,
+        speed=speed,
+        ratio=ratio if not (here and speed.work_ratio == 1) else 1.0,
+        memory_needed=memory,
+        basis=f"{basis}; memory: {memory_basis}",
+    )
+
+
+def _scaled(host: Host, speed: Speed, ratio: float) -> str:
+    basis = f"scaled: {ratio:.3g} × {speed.note}, from a peak of {speed.measured.peak.formula} to {host.peak.formula}"
+    if host.mode == "realtime":
+        return basis
+    low, high = load_hardware().assumed.serverless_vcpu_per_gb_interval
+    slow, fast = (
+        speed.moments.fixed_s
+        + speed.moments.scalable_s * ratio * host.peak.gflops / serverless_peak(host.memory_mb, share).gflops
+        for share in (low, high)
+    )
+    return f"{basis}; with {low:g} to {high:g} vCPU per GB a request computes for {fast:.2g} to {slow:.2g} s; warm only"

@@ -1,0 +1,171 @@
+"""A comparison as JSON and as a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from cost_model.compare import Comparison, Option, meets
+from cost_model.components import cents, plain
+from cost_model.prices.book import PriceBook
+from cost_model.report.estimate import component_document, prices_document
+from rerank_toolkit import __version__
+from rerank_toolkit.console import Column
+
+COLUMNS = (
+    Column(""),
+    Column("Model"),
+    Column("On"),
+    Column("×", "right"),
+    Column("$/month", "right"),
+    Column("$/M docs", "right"),
+    Column("$/1k q", "right"),
+    Column("p95 ms", "right"),
+    Column("busy", "right"),
+    Column("GiB", "right"),
+    Column("BEIR", "right"),
+    Column("basis"),
+)
+
+
+def option_document(option: Option) -> dict[str, Any]:
+    candidate = option.candidate
+    return {
+        "model": candidate.model.id,
+        "engine": "torch",
+        "dtype": candidate.dtype,
+        **candidate.host.option,
+        "count": option.count,
+        "monthly_cost": plain(option.monthly_cost),
+        "complete": option.complete,
+        "cost_per_million_documents": plain(option.cost_per_million_documents),
+        "cost_per_thousand_queries": plain(option.cost_per_thousand_queries),
+        "documents_per_second": option.documents_per_second,
+        "p50_ms": option.p50_ms,
+        "p95_ms": option.p95_ms,
+        "p99_ms": option.p99_ms,
+        "utilisation": option.utilisation,
+        "memory_mb_needed": round(candidate.memory_needed),
+        "memory_mb_available": candidate.host.memory_mb,
+        "quality": option.quality,
+        "basis": candidate.basis,
+        "pareto": option.pareto,
+        "chosen": option.chosen,
+        "components": [component_document(line) for line in option.components],
+    }
+
+
+def comparison_document(comparison: Comparison, prices: PriceBook) -> dict[str, Any]:
+    """Every option and everything left out. Money in decimal strings, times in ms."""
+    return {
+        "version": __version__,
+        "generated_at": datetime.now(UTC),
+        "currency": prices.header.currency,
+        "region": comparison.region,
+        "prices": prices_document(prices),
+        "workload": msgspec.to_builtins(comparison.workload),
+        "choice": {
+            "reason": comparison.reason,
+            "runner_up": option_document(comparison.runner_up) if comparison.runner_up else None,
+        },
+        "options": [option_document(option) for option in comparison.options],
+        "left_out": comparison.left_out,
+    }
+
+
+def comparison_rows(comparison: Comparison, top: int) -> tuple[list[tuple[str, ...]], int]:
+    """Rows under COLUMNS, and how many options are not among them.
+
+    Of each model the best `top` of each kind (CPU, GPU, serverless), all if 0: within the limits before beyond
+    them, then cheapest. The chosen one is always shown.
+    """
+    order = {model: at for at, model in enumerate(dict.fromkeys(o.candidate.model.id for o in comparison.options))}
+    kinds = ("cpu", "gpu", "serverless")
+
+    def group(option: Option) -> tuple[int, int]:
+        return order[option.candidate.model.id], kinds.index(option.candidate.host.kind)
+
+    def rank(option: Option) -> tuple[Any, ...]:
+        return (*group(option), not meets(option, comparison.workload), option.monthly_cost, option.p95_ms)
+
+    shown: list[Option] = []
+    for _, members in groupby(sorted(comparison.options, key=rank), key=group):
+        ranked = list(members)
+        shown += [option for at, option in enumerate(ranked) if top == 0 or at < top or option.chosen]
+    rows = [_row(option, within=meets(option, comparison.workload)) for option in shown]
+    return rows, len(comparison.options) - len(shown)
+
+
+def comparison_notes(comparison: Comparison, hidden: int) -> list[str]:
+    """What stands below the table."""
+    lines = []
+    if hidden:
+        lines.append(f"… {hidden} more: --top 0")
+    lines.append(
+        "✓ chosen  ◆ nothing is cheaper, faster and better  ! beyond a limit  × instances or concurrent requests"
+    )
+    lines.append(
+        "GiB: needed/there is; ? and scaled, measured: --json gives each figure's basis; serverless: warm only"
+    )
+    if (chosen := comparison.chosen) is not None:
+        place = f"{chosen.candidate.model.alias} on {chosen.count} × {chosen.candidate.host.label}"
+        lines += ["", f"✓ {place}, ${chosen.monthly_cost:,.2f} a month: {comparison.reason}"]
+        if better := _better(comparison, chosen):
+            lines.append(better)
+    if reasons := left_out_lines(comparison):
+        lines += ["", "Left out:", *(f"  {reason}" for reason in reasons)]
+    return lines
+
+
+def left_out_lines(comparison: Comparison) -> list[str]:
+    """Reasons with how many options each keeps out, the commonest first; figures in a reason don't tell it apart."""
+    counts = Counter(_class_of(item.reason) for item in comparison.left_out)
+    return [f"{count} × {reason}" for reason, count in counts.most_common()]
+
+
+def _better(comparison: Comparison, chosen: Option) -> str:
+    """The cheapest way to the best published quality within the limits, if that is not what was chosen."""
+    known = [option for option in comparison.options if option.quality is not None]
+    within = [option for option in known if meets(option, comparison.workload)]
+    best = max(within, key=lambda option: (option.quality, -option.monthly_cost, -option.p95_ms), default=chosen)
+    if best.quality is None or best.quality <= (chosen.quality or 0.0):
+        return ""
+    where = f"{best.candidate.model.alias} on {best.count} × {best.candidate.host.label}"
+    figures = f"BEIR {best.quality:.1f} for ${best.monthly_cost:,.2f} a month at a p95 of {best.p95_ms:,.0f} ms"
+    return f"  best quality within the limits: {where}, {figures}; --min-quality sets a floor"
+
+
+def _row(option: Option, *, within: bool) -> tuple[str, ...]:
+    candidate = option.candidate
+    mark = "✓" if option.chosen else "◆" if option.pareto else " "
+    slow = "" if within else "!"
+    return (
+        mark,
+        candidate.model.alias,
+        candidate.host.label,
+        str(option.count),
+        ("" if option.complete else "≥") + cents(option.monthly_cost),
+        cents(option.cost_per_million_documents),
+        cents(option.cost_per_thousand_queries),
+        f"{slow}{option.p95_ms:,.0f}",
+        f"{option.utilisation:.0%}",
+        f"{candidate.memory_needed / 1024:.1f}/{candidate.host.memory_mb / 1024:.0f}",
+        "?" if option.quality is None else f"{option.quality:.1f}",
+        candidate.basis.partition(":")[0],
+    )
+
+
+def _class_of(reason: str) -> str:
+    for head, text in (
+        ("out of memory", "out of memory"),
+        ("a request would take", "a request would take longer than the endpoint's time limit"),
+    ):
+        if reason.startswith(head):
+            return text
+    if "has no hosting price in" in reason:
+        return "not offered in the region"
+    return reason

@@ -1,0 +1,228 @@
+"""How long a request takes: a law fitted to a measured profile, and its way to other machines and models.
+
+    seconds = a + b · sequences + c · tokens + d · sum of squared tokens
+
+with non-negative coefficients: a request, a sequence, a token and a pair of tokens each cost something or nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+
+from cost_model.hardware import Peak, profile_peak
+from cost_model.prices.book import Unknown
+from cost_model.workload import Workload
+from rerank_toolkit.catalog.models import Model, load_models
+from rerank_toolkit.catalog.shapes import flops
+from rerank_toolkit.contracts import documents
+from rerank_toolkit.contracts.errors import InvalidInput
+from rerank_toolkit.contracts.faults import Fault
+from rerank_toolkit.contracts.profile import Cell, Profile
+
+PROFILES = Path(__file__).with_name("profiles")
+
+TERMS = 4
+
+
+class Law(msgspec.Struct, frozen=True, kw_only=True):
+    """Compute seconds of a request, and the seconds around it that no faster processor takes away."""
+
+    per_request: float
+    per_sequence: float
+    per_token: float
+    per_squared_token: float
+    around_per_request: float
+    """Transport, parsing, tokenising: what the caller waited beyond queue and compute."""
+    around_per_token: float
+    error: float
+    """Root mean square of the relative residuals of the compute seconds, over the profile's cells."""
+
+    def seconds(self, sequences: float, tokens: float, squared: float) -> float:
+        """Compute seconds on the machine that was measured."""
+        return (
+            self.per_request
+            + self.per_sequence * sequences
+            + self.per_token * tokens
+            + self.per_squared_token * squared
+        )
+
+
+class Moments(msgspec.Struct, frozen=True, kw_only=True):
+    """A workload's request under a law: what scales with the processor, and what doesn't."""
+
+    fixed_s: float
+    scalable_s: float
+    """Mean seconds on the measured machine, without `fixed_s`."""
+    deviation_s: float
+    """Standard deviation of the scalable part, from the spread of the lengths."""
+    around_s: float
+
+
+class MeasuredModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A profile with its law and the peak of its machine."""
+
+    profile: Profile
+    law: Law
+    peak: Peak
+
+    @property
+    def machine(self) -> str:
+        hardware = self.profile.hardware
+        return hardware.instance or hardware.gpu or hardware.cpu_model
+
+
+class Speed(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast a model is: the profile to scale from, and by how much its work differs."""
+
+    measured: MeasuredModel
+    work_ratio: float
+    """FLOPs of this model over those of the profile's, for the workload's mean sequence; 1 for the same model."""
+    moments: Moments
+    note: str
+
+
+def fit(cells: Sequence[Cell]) -> Law:
+    """The law through the cells, by non-negative least squares on relative residuals.
+
+    Relative, because a profile spans milliseconds to minutes and the short requests matter as much. Raises
+    ValueError with fewer cells than terms.
+    """
+    import numpy as np  # noqa: PLC0415  # the commands that only price start without it
+    from scipy.optimize import nnls  # noqa: PLC0415
+
+    if len(cells) < TERMS:
+        raise ValueError(f"has {len(cells)} cells; a law of {TERMS} terms needs at least {TERMS}")
+
+    def solve(features: list[list[float]], seconds: list[float]) -> tuple[list[float], float]:
+        target = np.asarray(seconds)
+        weighted = np.asarray(features) / target[:, None]
+        scale = np.abs(weighted).max(axis=0)
+        scale[scale == 0] = 1.0
+        coefficients, _ = nnls(weighted / scale, np.ones(len(target)))
+        residuals = weighted @ (coefficients / scale) - 1
+        return list(map(float, coefficients / scale)), float(np.sqrt(np.mean(residuals**2)))
+
+    compute, error = solve(
+        [[1.0, cell.documents, cell.tokens, cell.sum_squared_tokens] for cell in cells],
+        [cell.inference_ms / 1000 for cell in cells],
+    )
+    around, _ = solve(
+        [[1.0, cell.tokens] for cell in cells],
+        [max(cell.latency_ms - cell.inference_ms - cell.queue_ms, 0.01) / 1000 for cell in cells],
+    )
+    return Law(
+        per_request=compute[0],
+        per_sequence=compute[1],
+        per_token=compute[2],
+        per_squared_token=compute[3],
+        around_per_request=around[0],
+        around_per_token=around[1],
+        error=error,
+    )
+
+
+def request_moments(law: Law, workload: Workload, max_tokens: int) -> Moments:
+    """Mean and spread of a request's seconds on the measured machine.
+
+    Lengths t are lognormal with mean m and coefficient of variation v, so E[t^k] = m^k (1 + v²)^(k(k-1)/2); a
+    sequence takes b + c t + d t², and sequences are independent. A model that reads fewer tokens than the mean
+    length is taken to read its maximum.
+    """
+    mean = min(workload.tokens_per_document, float(max_tokens))
+    spread = 1 + workload.tokens_cv**2
+    raw = [mean**k * spread ** (k * (k - 1) / 2) for k in range(5)]
+    c, d = law.per_token, law.per_squared_token
+    variance = c * c * (raw[2] - raw[1] ** 2) + d * d * (raw[4] - raw[2] ** 2) + 2 * c * d * (raw[3] - raw[1] * raw[2])
+    sequences = workload.documents_per_request
+    return Moments(
+        fixed_s=law.per_request,
+        scalable_s=sequences * (law.per_sequence + c * raw[1] + d * raw[2]),
+        deviation_s=math.sqrt(sequences * max(variance, 0.0)),
+        around_s=law.around_per_request + law.around_per_token * sequences * mean,
+    )
+
+
+@lru_cache(maxsize=4)
+def load_profiles(folder: Path = PROFILES) -> tuple[tuple[MeasuredModel, ...], tuple[str, ...]]:
+    """The profiles in a folder, fitted, and why those were left out that can't be scaled from.
+
+    Raises InvalidInput if the folder doesn't exist or a file in it is no profile.
+    """
+    if not folder.is_dir():
+        raise InvalidInput(str(folder), [Fault("", "is not a folder of profiles", "unreadable")])
+    measured, left_out = [], []
+    for path in sorted(folder.glob("*.json")):
+        profile = documents.read(path, Profile)
+        if profile.model_id not in load_models():
+            left_out.append(f"profile {path.name}: the catalogue has no model {profile.model_id}")
+            continue
+        peak = profile_peak(profile.hardware, profile.threads * profile.workers)
+        if isinstance(peak, Unknown):
+            left_out.append(f"profile {path.name}: {peak.reason}")
+            continue
+        try:
+            law = fit(profile.cells)
+        except ValueError as error:
+            left_out.append(f"profile {path.name}: {error}")
+            continue
+        measured.append(MeasuredModel(profile=profile, law=law, peak=peak))
+    return tuple(measured), tuple(left_out)
+
+
+def find_speed(
+    model: Model, workload: Workload, measured: Sequence[MeasuredModel], *, instance: str | None, gpu: bool
+) -> Speed | Unknown:
+    """The profile that tells most of how fast the model is on such a machine.
+
+    In this order: of this very model, on this very type, on the same kind of processor, of the same family, nearest
+    in FLOPs for the workload's sequence, latest.
+    """
+    if not measured:
+        return Unknown("no profile was measured yet; `rerank bench record` writes one")
+    tokens = round(min(workload.tokens_per_document, model.max_tokens))
+    work = flops(model.shape, tokens)
+
+    def ratio(candidate: MeasuredModel) -> float:
+        shape = load_models()[candidate.profile.model_id].shape
+        return work / flops(shape, tokens)
+
+    def preference(candidate: MeasuredModel) -> tuple[bool, bool, bool, bool, float, float]:
+        profile = candidate.profile
+        return (
+            profile.model_id != model.id,
+            instance is None or profile.hardware.instance != instance,
+            (profile.hardware.gpu is not None) != gpu,
+            load_models()[profile.model_id].family != model.family,
+            abs(math.log(ratio(candidate))),
+            -profile.measured_at.timestamp(),
+        )
+
+    best = min(measured, key=preference)
+    same = best.profile.model_id == model.id
+    work_ratio = 1.0 if same else ratio(best)
+    moments = request_moments(best.law, workload, model.max_tokens)
+    of = "" if same else f"{work_ratio:.3g} × the FLOPs of "
+    note = f"{of}{best.profile.model_id} as measured on {best.machine} (law's error {best.law.error:.0%})"
+    if beyond := _beyond(best.profile, workload, model.max_tokens):
+        note += f", {beyond}"
+    return Speed(measured=best, work_ratio=work_ratio, moments=moments, note=note)
+
+
+def _beyond(profile: Profile, workload: Workload, max_tokens: int) -> str:
+    """What the workload asks beyond the measured cells, in words; empty if nothing."""
+    tokens = min(workload.tokens_per_document, float(max_tokens))
+    reads: list[tuple[str, float, Callable[[Cell], float]]] = [
+        ("documents", workload.documents_per_request, lambda cell: cell.documents),
+        ("tokens a document", tokens, lambda cell: cell.tokens_per_document),
+    ]
+    parts = []
+    for what, wanted, read in reads:
+        least, most = min(map(read, profile.cells)), max(map(read, profile.cells))
+        if not least * 0.9 <= wanted <= most * 1.1:
+            parts.append(f"{wanted:g} {what} is beyond the measured {least:g} to {most:g}")
+    return "; ".join(parts)

@@ -1,0 +1,136 @@
+"""How many instances or containers carry a workload, and how fast they answer.
+
+An instance is a server with one queue: a request uses all of its cores. With random routing, SageMaker's default,
+each instance is a queue of its own; with least-outstanding-requests they are taken to share one. Serverless has no
+queue: each request has a container to itself, and a cold start is not in its figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+
+from cost_model import queueing
+from cost_model.options import Candidate
+from cost_model.queueing import Array
+from cost_model.workload import Workload
+from rerank_toolkit.catalog.limits import load_limits
+
+SERVED_AT_ONCE = 0.999
+"""Share of requests that find a serverless container free instead of being throttled."""
+MOST_DOUBLINGS = 2
+"""For the p95, up to four times the instances that the load needs: beyond, a faster type is the answer."""
+SHARES = (0.50, 0.95, 0.99)
+
+
+class Sizing(msgspec.Struct, frozen=True, kw_only=True):
+    """Times in seconds."""
+
+    count: int
+    """Instances, or requests under way at once."""
+    utilisation: float
+    p50: float
+    p95: float
+    p99: float
+    compute: float
+    """Mean compute of a request."""
+    around: float
+    """Mean time of a request beyond queue and compute."""
+
+
+class Demand(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of a request on each candidate."""
+
+    service: Array
+    deviation: Array
+    around: Array
+
+
+def size(candidates: Sequence[Candidate], workload: Workload) -> list[Sizing]:
+    """For each candidate the fewest that keep the workload's utilisation and, where a few more can, its p95.
+
+    A serverless count above what an endpoint may have means that the endpoint can't carry the load.
+    """
+    sizings: dict[int, Sizing] = {}
+    for mode, sized in (("realtime", _realtime), ("serverless", _serverless)):
+        places = [at for at, candidate in enumerate(candidates) if candidate.host.mode == mode]
+        if places:
+            demand = _demand([candidates[at] for at in places])
+            sizings.update(zip(places, sized(demand, workload), strict=True))
+    return [sizings[at] for at in range(len(candidates))]
+
+
+def _demand(candidates: Sequence[Candidate]) -> Demand:
+    rows = [(c.speed.moments, c.ratio) for c in candidates]
+    return Demand(
+        service=np.array([moments.fixed_s + moments.scalable_s * ratio for moments, ratio in rows]),
+        deviation=np.array([moments.deviation_s * ratio for moments, ratio in rows]),
+        around=np.array([moments.around_s for moments, _ in rows]),
+    )
+
+
+def _realtime(demand: Demand, workload: Workload) -> list[Sizing]:
+    service, deviation = demand.service, demand.deviation
+    load = workload.requests_per_second * service
+    scv = (deviation / service) ** 2
+
+    def queue(count: Array) -> tuple[Array, Array]:
+        if workload.routing == "random":
+            return queueing.waiting(np.ones_like(count), load / count, service, scv)
+        return queueing.waiting(count, load, service, scv)
+
+    count = queueing.servers_for_utilisation(load, workload.max_utilisation)
+    if workload.max_p95_ms is not None:
+        limit = workload.max_p95_ms / 1000 - demand.around
+
+        def too_slow(servers: Array) -> Array:
+            return np.asarray(queueing.exceedance(limit, *queue(servers), service, deviation) > 0.05)
+
+        count = fewest(count, too_slow)
+    return _sizings(demand, count, load / count, *queue(count))
+
+
+def _serverless(demand: Demand, workload: Workload) -> list[Sizing]:
+    load = workload.requests_per_second * (demand.service + demand.around)
+    count = queueing.containers_for(load, SERVED_AT_ONCE, load_limits().serverless.max_concurrency)
+    nothing = np.zeros_like(load)
+    return _sizings(demand, count, load / count, nothing, nothing)
+
+
+def _sizings(demand: Demand, count: Array, busy: Array, wait_probability: Array, wait: Array) -> list[Sizing]:
+    p50, p95, p99 = (
+        demand.around + queueing.percentile(share, wait_probability, wait, demand.service, demand.deviation)
+        for share in SHARES
+    )
+    return [
+        Sizing(
+            count=int(count[at]),
+            utilisation=float(busy[at]),
+            p50=float(p50[at]),
+            p95=float(p95[at]),
+            p99=float(p99[at]),
+            compute=float(demand.service[at]),
+            around=float(demand.around[at]),
+        )
+        for at in range(len(count))
+    ]
+
+
+def fewest(least: Array, fails: Callable[[Array], Array]) -> Array:
+    """Per element the smallest whole count, at least `least` and at most four times it, that doesn't fail.
+
+    `least` where none is found. More must never fail where fewer did not.
+    """
+    high = least.copy()
+    for _ in range(MOST_DOUBLINGS):
+        high = np.where(fails(high), high * 2, high)
+    hopeless = fails(high)
+    low = least - 1  # fails, or is out of question
+    while (high - low > 1).any():
+        middle = np.floor((low + high) / 2)
+        failing = fails(np.maximum(middle, least))
+        low, high = np.where(failing, middle, low), np.where(failing, high, middle)
+        high = np.maximum(high, low + 1)
+    return np.where(hopeless, least, high)
