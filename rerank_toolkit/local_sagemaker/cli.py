@@ -1,0 +1,162 @@
+"""`rerank local`: an AWS on this machine, for stock cdk and stock boto3."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import time
+from typing import Annotated, Any
+
+import cyclopts
+from cyclopts import Parameter
+
+from rerank_toolkit.console import Column, print_json, print_table, print_text, say, status
+from rerank_toolkit.local_sagemaker.lifecycle import down as stop
+from rerank_toolkit.local_sagemaker.lifecycle import environment, find_running, overriding, read_status
+from rerank_toolkit.local_sagemaker.lifecycle import up as start
+from rerank_toolkit.local_sagemaker.state import ServerRecord, StateDirectory
+
+app = cyclopts.App(name="local", help="An AWS on this machine: stock cdk and boto3 work against it.")
+
+CDK_APP = f"{shlex.quote(sys.executable)} -m infra"
+Flag = Parameter(negative=())
+
+
+@app.command
+def up(
+    *,
+    port: Annotated[int, Parameter(validator=cyclopts.validators.Number(gte=0, lte=65535))] = 0,
+    region: str = "us-east-1",
+    foreground: Annotated[bool, Flag] = False,
+    json: Annotated[bool, Flag] = False,
+) -> None:
+    """Starts the local AWS in the background, or tells of the one that runs.
+
+    The lines on stdout are for a shell: `eval "$(rerank local up)"`.
+
+    Parameters
+    ----------
+    port
+        Port on 127.0.0.1; 0 takes a free one.
+    region
+        The region that it plays.
+    foreground
+        Stay here; Ctrl-C stops it and removes everything.
+    json
+        Print a JSON document instead of shell lines.
+    """
+    state = StateDirectory.find()
+    with status("Starting the local AWS …"):
+        record, new = start(state, port=port, region=region)
+    variables = environment(state, os.environ)
+    say(f"The local AWS {'is up' if new else 'was up already'}: {record.endpoint_url}, {record.region}, pid {record.pid}")
+    if others := overriding(os.environ):
+        say(f"Unset {', '.join(others)}: they win over the profile and lead away from the local AWS.")
+    if json:
+        print_json(_document(state, record, variables))
+    else:
+        print_text(_shell_lines(variables))
+    if foreground:
+        _stay(state, record)
+
+
+@app.command
+def down() -> None:
+    """Stops the local AWS and its endpoints, and removes everything it kept."""
+    with status("Stopping the local AWS …"):
+        was_running = stop(StateDirectory.find())
+    say("The local AWS is down; nothing is left." if was_running else "No local AWS was running.")
+
+
+@app.command(name="status")
+def show_status(*, json: Annotated[bool, Flag] = False) -> int:
+    """Shows endpoints, stacks, and what was recorded but not made. Exit code 1 if none is running.
+
+    Parameters
+    ----------
+    json
+        Print a JSON document instead of tables.
+    """
+    state = StateDirectory.find()
+    record = find_running(state)
+    if record is None:
+        if json:
+            print_json({"running": False})
+        say("No local AWS is running; start it: rerank local up")
+        return 1
+    found = read_status(record)
+    if json:
+        print_json({"running": True, **_document(state, record, environment(state, os.environ)), **found})
+        return 0
+    say(f"{record.endpoint_url}, {record.region}, pid {record.pid}, log {state.log}")
+    _print_endpoints(found["endpoints"])
+    _print_stacks(found["stacks"], found["recorded_only"])
+    return 0
+
+
+def _document(state: StateDirectory, record: ServerRecord, variables: dict[str, str]) -> dict[str, Any]:
+    return {
+        "endpoint_url": record.endpoint_url,
+        "region": record.region,
+        "account": record.account,
+        "pid": record.pid,
+        "environment": variables,
+        "cdk_app": CDK_APP,
+        "log": str(state.log),
+    }
+
+
+def _shell_lines(variables: dict[str, str]) -> str:
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    return "\n".join([*lines, f"# From any directory: cdk --app {shlex.quote(CDK_APP)} deploy …"])
+
+
+def _stay(state: StateDirectory, record: ServerRecord) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    say("Ctrl-C stops it.")
+    try:
+        while find_running(state) == record:
+            time.sleep(0.2)
+        say("The local AWS was stopped from elsewhere.")
+    finally:
+        stop(state)
+        say("The local AWS is down; nothing is left.")
+
+
+def _print_endpoints(endpoints: list[dict[str, Any]]) -> None:
+    if not endpoints:
+        say("No endpoints.")
+        return
+    rows = [
+        [
+            endpoint["name"],
+            endpoint["status"],
+            str(container.get("instance") or "serverless") if container else "–",
+            str(container.get("pid", "–")),
+            (endpoint["failure_reason"] or container.get("log") or "–").partition("\n")[0],
+        ]
+        for endpoint in endpoints
+        for container in endpoint["containers"] or [{}]
+    ]
+    columns = [Column("endpoint"), Column("status"), Column("instance"), Column("pid", "right"), Column("log or failure")]
+    print_table(columns, rows)
+
+
+def _print_stacks(stacks: list[dict[str, Any]], recorded_only: list[dict[str, str]]) -> None:
+    if not stacks:
+        say("No stacks.")
+        return
+    print_table(
+        [Column("stack"), Column("status"), Column("resources", "right")],
+        [[stack["name"], stack["status"], str(stack["resources"])] for stack in stacks],
+    )
+    if recorded_only:
+        print_table(
+            [Column("recorded, not made"), Column("stack"), Column("type")],
+            [[item["logical_id"], item["stack"], item["type"]] for item in recorded_only],
+        )

@@ -1,0 +1,1 @@
+"""Our CloudFormation: what moto's lacks is order, replacement, rollback and per-resource events."""

@@ -1,0 +1,47 @@
+"""The resource types that the local AWS makes, one file a service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rerank_toolkit.local_sagemaker.cloudformation.resources import (
+    applicationautoscaling,
+    cdk,
+    cloudwatch,
+    ecr,
+    iam,
+    kms,
+    logs,
+    s3,
+    sagemaker,
+    sns,
+    ssm,
+)
+from rerank_toolkit.local_sagemaker.cloudformation.resources.base import Made, Request, ResourceType
+
+TYPES: Mapping[str, ResourceType] = {
+    name: kind
+    for service in (applicationautoscaling, cdk, cloudwatch, ecr, iam, kms, logs, s3, sagemaker, sns, ssm)
+    for name, kind in service.TYPES.items()
+}
+
+
+def _record(request: Request) -> Made:
+    return Made(request.name(64))
+
+
+def _nothing_was_made(_: Request) -> None:
+    """A recorded resource has nothing behind it."""
+
+
+RECORDED_ONLY = ResourceType(
+    create=_record,
+    update=lambda _: {},
+    delete=_nothing_was_made,
+    remark="The local AWS does not implement this type: recorded, nothing was made.",
+)
+
+
+def find_type(name: str) -> ResourceType:
+    """The type called `name`; RECORDED_ONLY for one that nobody implements, which is recorded and told, not refused."""
+    return TYPES.get(name, RECORDED_ONLY)

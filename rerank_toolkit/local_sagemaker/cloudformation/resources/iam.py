@@ -1,0 +1,141 @@
+"""IAM: roles and policies are kept, and nothing checks them on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rerank_toolkit.local_sagemaker.cloudformation.resources.base import Made, Request, ResourceType, absent_is_fine
+
+GONE = "NoSuchEntity"
+
+
+def _text(document: Any) -> str:
+    return document if isinstance(document, str) else json.dumps(document)
+
+
+def _create_role(request: Request) -> Made:
+    properties = request.properties
+    name = properties.get("RoleName") or request.name(64)
+    role = request.call(
+        "iam",
+        "create_role",
+        {
+            "RoleName": name,
+            "AssumeRolePolicyDocument": _text(properties["AssumeRolePolicyDocument"]),
+            **request.pick("Path", "Description", "MaxSessionDuration", "PermissionsBoundary", "Tags"),
+        },
+    )["Role"]
+    _put_inline(request, name, {})
+    for arn in properties.get("ManagedPolicyArns", ()):
+        request.call("iam", "attach_role_policy", {"RoleName": name, "PolicyArn": arn})
+    return Made(name, {"Arn": role["Arn"], "RoleId": role["RoleId"]})
+
+
+def _update_role(request: Request) -> Mapping[str, Any]:
+    name, old, new = request.physical_id, request.previous, request.properties
+    document = _text(new["AssumeRolePolicyDocument"])
+    request.call("iam", "update_assume_role_policy", {"RoleName": name, "PolicyDocument": document})
+    request.call("iam", "update_role", {"RoleName": name, **request.pick("Description", "MaxSessionDuration")})
+    _put_inline(request, name, {policy["PolicyName"] for policy in old.get("Policies", ())})
+    before, after = set(old.get("ManagedPolicyArns", ())), set(new.get("ManagedPolicyArns", ()))
+    for arn in sorted(after - before):
+        request.call("iam", "attach_role_policy", {"RoleName": name, "PolicyArn": arn})
+    for arn in sorted(before - after):
+        request.call("iam", "detach_role_policy", {"RoleName": name, "PolicyArn": arn})
+    gone = {tag["Key"] for tag in old.get("Tags", ())} - {tag["Key"] for tag in new.get("Tags", ())}
+    if gone:
+        request.call("iam", "untag_role", {"RoleName": name, "TagKeys": sorted(gone)})
+    if new.get("Tags"):
+        request.call("iam", "tag_role", {"RoleName": name, "Tags": new["Tags"]})
+    return {}
+
+
+def _put_inline(request: Request, role: str, before: Any) -> None:
+    policies = {policy["PolicyName"]: policy["PolicyDocument"] for policy in request.properties.get("Policies", ())}
+    for policy, document in policies.items():
+        parameters = {"RoleName": role, "PolicyName": policy, "PolicyDocument": _text(document)}
+        request.call("iam", "put_role_policy", parameters)
+    for policy in sorted(set(before) - set(policies)):
+        request.call("iam", "delete_role_policy", {"RoleName": role, "PolicyName": policy})
+
+
+def _delete_role(request: Request) -> None:
+    role = {"RoleName": request.physical_id}
+    for name in request.call("iam", "list_role_policies", role)["PolicyNames"]:
+        request.call("iam", "delete_role_policy", {**role, "PolicyName": name})
+    for policy in request.call("iam", "list_attached_role_policies", role)["AttachedPolicies"]:
+        request.call("iam", "detach_role_policy", {**role, "PolicyArn": policy["PolicyArn"]})
+    request.call("iam", "delete_role", role)
+
+
+# AWS::IAM::Policy is an inline policy of the principals it names.
+_PRINCIPALS = (("Roles", "role", "RoleName"), ("Users", "user", "UserName"), ("Groups", "group", "GroupName"))
+
+
+def _put_policy(request: Request) -> Made:
+    name, document = request.properties["PolicyName"], _text(request.properties["PolicyDocument"])
+    for prop, kind, key in _PRINCIPALS:
+        for principal in request.properties.get(prop, ()):
+            parameters = {key: principal, "PolicyName": name, "PolicyDocument": document}
+            request.call("iam", f"put_{kind}_policy", parameters)
+    return Made(request.physical_id or request.name(64))
+
+
+def _update_policy(request: Request) -> Mapping[str, Any]:
+    _put_policy(request)
+    _delete_inline(request, request.previous, keep=request.properties)
+    return {}
+
+
+def _delete_inline(request: Request, properties: Mapping[str, Any], keep: Mapping[str, Any]) -> None:
+    for prop, kind, key in _PRINCIPALS:
+        for principal in set(properties.get(prop, ())) - set(keep.get(prop, ())):
+            absent_is_fine(
+                lambda request, kind=kind, key=key, principal=principal: request.call(  # type: ignore[misc]  # bound defaults
+                    "iam", f"delete_{kind}_policy", {key: principal, "PolicyName": properties["PolicyName"]}
+                ),
+                GONE,
+            )(request)
+
+
+def _create_managed(request: Request) -> Made:
+    properties = request.properties
+    name = properties.get("ManagedPolicyName") or request.name(128)
+    parameters = {"PolicyName": name, "PolicyDocument": _text(properties["PolicyDocument"])}
+    arn = request.call("iam", "create_policy", {**parameters, **request.pick("Path", "Description")})["Policy"]["Arn"]
+    for prop, kind, key in _PRINCIPALS:
+        for principal in properties.get(prop, ()):
+            request.call("iam", f"attach_{kind}_policy", {key: principal, "PolicyArn": arn})
+    return Made(arn, {"PolicyArn": arn})
+
+
+def _delete_managed(request: Request) -> None:
+    arn = {"PolicyArn": request.physical_id}
+    for prop, kind, key in _PRINCIPALS:
+        for principal in request.properties.get(prop, ()):
+            absent_is_fine(
+                lambda request, kind=kind, key=key, principal=principal: request.call(  # type: ignore[misc]  # bound defaults
+                    "iam", f"detach_{kind}_policy", {key: principal, **arn}
+                ),
+                GONE,
+            )(request)
+    request.call("iam", "delete_policy", arn)
+
+
+TYPES = {
+    "AWS::IAM::Role": ResourceType(
+        create=_create_role,
+        update=_update_role,
+        delete=absent_is_fine(_delete_role, GONE),
+        immutable=frozenset({"RoleName", "Path", "PermissionsBoundary"}),
+    ),
+    "AWS::IAM::Policy": ResourceType(
+        create=_put_policy,
+        update=_update_policy,
+        delete=lambda request: _delete_inline(request, request.properties, keep={}),
+        immutable=frozenset({"PolicyName"}),
+    ),
+    "AWS::IAM::ManagedPolicy": ResourceType(create=_create_managed, delete=absent_is_fine(_delete_managed, GONE)),
+}

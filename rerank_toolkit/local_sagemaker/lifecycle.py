@@ -1,0 +1,162 @@
+"""Bringing a local AWS up and down, and telling how it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from typing import Any
+
+import psutil
+
+from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError
+from rerank_toolkit.contracts.faults import Fault
+from rerank_toolkit.local_sagemaker.processes import end, end_marked
+from rerank_toolkit.local_sagemaker.state import PROFILE, ServerRecord, StateDirectory
+
+STATUS_PATH = "/_rerank/status"
+_START_LIMIT_S = 90.0
+_STOP_LIMIT_S = 20.0
+_POLL_S = 0.05
+_LAST_LINES = 15
+
+
+class StartFailed(ToolkitError):
+    """The server ended or did not become ready."""
+
+
+def up(state: StateDirectory, *, port: int, region: str) -> tuple[ServerRecord, bool]:
+    """The running server, and whether it was started just now. Raises StartFailed, InvalidInput for another port or
+    region than the running one's."""
+    with state.lock():
+        running = find_running(state)
+        if running is not None:
+            _check_same(running, port, region)
+            return running, False
+        _sweep(state)
+        return _start(state, port, region), True
+
+
+def down(state: StateDirectory) -> bool:
+    """Stops the server and its endpoints and removes the state; False if none was running."""
+    if not state.root.exists():
+        end_marked(state.mark)
+        return False
+    with state.lock():
+        running = find_running(state)
+        if running is not None:
+            end([psutil.Process(running.pid)], _STOP_LIMIT_S)
+        _sweep(state)
+        state.remove()
+        return running is not None
+
+
+def find_running(state: StateDirectory) -> ServerRecord | None:
+    """The record, if its process is still the one that wrote it."""
+    record = state.read_record()
+    if record is None:
+        return None
+    try:
+        process = psutil.Process(record.pid)
+        same = abs(process.create_time() - record.created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        same = False
+    return record if same else None
+
+
+def read_status(record: ServerRecord) -> dict[str, Any]:
+    """Endpoints, stacks and what was only recorded; raises OSError if the server doesn't answer."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(f"{record.endpoint_url}{STATUS_PATH}", timeout=10) as answer:
+        status: dict[str, Any] = json.load(answer)
+        return status
+
+
+def environment(state: StateDirectory, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Variables that lead stock cdk and boto3 here; with `inherited` naming a proxy, also around it."""
+    variables = {
+        "AWS_CONFIG_FILE": str(state.config),
+        "AWS_SHARED_CREDENTIALS_FILE": str(state.credentials),
+        "AWS_PROFILE": PROFILE,
+    }
+    if any(name.lower() in ("http_proxy", "all_proxy") and value for name, value in inherited.items()):
+        around = [name for name in inherited.get("NO_PROXY", inherited.get("no_proxy", "")).split(",") if name]
+        variables["NO_PROXY"] = ",".join(dict.fromkeys([*around, "127.0.0.1", "localhost"]))
+    return variables
+
+
+def overriding(inherited: Mapping[str, str]) -> list[str]:
+    """Variables of the user's that would win over the profile, and lead somewhere else."""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION")
+    return [name for name in inherited if name in names or name.startswith("AWS_ENDPOINT_URL")]
+
+
+def _start(state: StateDirectory, port: int, region: str) -> ServerRecord:
+    with state.log.open("wb") as log:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "rerank_toolkit.local_sagemaker",
+                str(state.root),
+                f"--port={port}",
+                f"--region={region}",
+            ],
+            env=_server_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _START_LIMIT_S
+    try:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                raise _failed(state, f"it ended with code {process.returncode}", port)
+            record = state.read_record()
+            if record is not None and record.pid == process.pid:
+                return record
+            time.sleep(_POLL_S)
+        raise _failed(state, f"it was not ready after {_START_LIMIT_S:g} s", port)
+    except BaseException:
+        end([psutil.Process(process.pid)] if process.poll() is None else [])
+        end_marked(state.mark)
+        state.remove()
+        raise
+
+
+def _failed(state: StateDirectory, why: str, port: int) -> StartFailed:
+    lines = state.log.read_text("utf-8", errors="replace").splitlines()[-_LAST_LINES:]
+    advice = f" If port {port} is taken, choose another, or none." if port else ""
+    return StartFailed(f"the local AWS did not start: {why}.{advice} Its log ended:\n" + "\n".join(lines))
+
+
+def _server_environment() -> dict[str, str]:
+    """Without the user's AWS settings and proxies: the server must never speak to anyone but itself."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "MOTO_")) and not name.lower().endswith("_proxy")
+    }
+    return {**kept, "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_EC2_METADATA_DISABLED": "true"}
+
+
+def _check_same(running: ServerRecord, port: int, region: str) -> None:
+    faults = []
+    if port not in (0, running.port):
+        faults.append(Fault("--port", f"is {port}; the one that runs listens on {running.port}"))
+    if region != running.region:
+        faults.append(Fault("--region", f"is {region}; the one that runs is {running.region}"))
+    if faults:
+        raise InvalidInput("a local AWS is running already; stop it first with `rerank local down`", faults)
+
+
+def _sweep(state: StateDirectory) -> None:
+    """Ends and removes what a server that was killed left behind."""
+    end_marked(state.mark)
+    state.clear()

@@ -1,0 +1,148 @@
+"""The server process: moto's services, ours in front of them, on one loopback port."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+from collections.abc import Iterable
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Response
+
+from rerank_toolkit.local_sagemaker import reaper, seeding
+from rerank_toolkit.local_sagemaker.clients import Clients
+from rerank_toolkit.local_sagemaker.cloudformation.api import CloudFormation
+from rerank_toolkit.local_sagemaker.protocol import Service, read_operation, read_scope
+from rerank_toolkit.local_sagemaker.sagemaker.api import SageMaker
+from rerank_toolkit.local_sagemaker.sagemaker.container import LOOPBACK
+from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Host
+from rerank_toolkit.local_sagemaker.sagemaker.metrics import InvocationMetrics
+from rerank_toolkit.local_sagemaker.sagemaker.runtime import PATH as RUNTIME_PATH
+from rerank_toolkit.local_sagemaker.sagemaker.runtime import Runtime
+from rerank_toolkit.local_sagemaker.state import ServerRecord, StateDirectory
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+logger = logging.getLogger(__name__)
+
+STATUS_PATH = "/_rerank/status"
+_CLOSE_GRACE_S = 5.0
+
+
+class Gateway:
+    """Decides who answers a request: CloudFormation and endpoints are ours, everything else is moto's."""
+
+    def __init__(self, cloudformation: CloudFormation, sagemaker: SageMaker, runtime: Runtime, region: str) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._cloudformation = cloudformation
+        self._sagemaker = sagemaker
+        self._runtime = runtime
+        self._cloudformation_service = Service("cloudformation", region, cloudformation.actions())
+        self._sagemaker_service = Service("sagemaker", region, sagemaker.actions())
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        path: str = environ.get("PATH_INFO", "")
+        if path == STATUS_PATH:
+            return Response(json.dumps(self._status()), mimetype="application/json")(environ, start_response)
+        scope = read_scope(environ)
+        service = scope.service if scope else None
+        if service == "cloudformation":
+            return self._cloudformation_service(environ, start_response)
+        if service == "sagemaker" and RUNTIME_PATH.fullmatch(path):
+            return self._runtime(environ, start_response)
+        if service == "sagemaker" and self._sagemaker_service.provides(read_operation(environ)):
+            return self._sagemaker_service(environ, start_response)
+        answer: Iterable[bytes] = self._moto(environ, start_response)
+        return answer
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "endpoints": [
+                {
+                    "name": endpoint.name,
+                    "status": endpoint.status,
+                    "config": endpoint.config,
+                    "failure_reason": endpoint.failure,
+                    "containers": [
+                        {
+                            "variant": member.variant.name,
+                            "instance": member.variant.settings.get("InstanceType"),
+                            "pid": member.container.pid,
+                            "port": member.container.port,
+                            "log": str(member.container.log),
+                        }
+                        for member in (endpoint.fleet.members if endpoint.fleet else ())
+                    ],
+                }
+                for endpoint in self._sagemaker.all_endpoints()
+            ],
+            "stacks": [
+                {"name": stack.name, "status": stack.status, "resources": len(stack.resources), "reason": stack.reason}
+                for stack in self._cloudformation.store.living()
+            ],
+            "recorded_only": [
+                {"stack": stack, "logical_id": logical_id, "type": kind}
+                for stack, logical_id, kind in self._cloudformation.recorded_only()
+            ],
+        }
+
+
+class _QuietHandler(MotoRequestHandler):
+    """Logs failures of ours, not every request: a deploy makes hundreds."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        if str(code).startswith("5"):
+            logger.warning("%s %s answered %s", self.command, self.path, code)
+
+
+def run(state: StateDirectory, *, port: int, region: str) -> None:
+    """Serves until SIGTERM or SIGINT, then stops every endpoint. The state's record appears when all is ready."""
+    stopping = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    watch = reaper.start(state.mark)
+    gateway: Gateway | None = None
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if gateway is None:
+            return Response("starting", status=503)(environ, start_response)
+        return gateway(environ, start_response)
+
+    server = make_server(LOOPBACK, port, application, threaded=True, request_handler=_QuietHandler)
+    clients = Clients(f"http://{LOOPBACK}:{server.server_port}", region)
+    host = Host(clients, folder=state.root, mark=state.mark, region=region)
+    cloudformation = CloudFormation(clients, region=region, account=DEFAULT_ACCOUNT_ID)
+    sagemaker = SageMaker(clients, host, region=region, account=DEFAULT_ACCOUNT_ID)
+    metrics = InvocationMetrics(clients)
+    runtime = Runtime(sagemaker.find_endpoint, region=region, account=DEFAULT_ACCOUNT_ID, observe=metrics.observe)
+    gateway = Gateway(cloudformation, sagemaker, runtime, region)
+
+    Thread(target=server.serve_forever, name="server", daemon=True).start()
+    try:
+        seeding.seed(clients, region=region, account=DEFAULT_ACCOUNT_ID)
+        metrics.start()
+        state.write_record(
+            ServerRecord(
+                pid=os.getpid(),
+                created=psutil.Process().create_time(),
+                port=server.server_port,
+                region=region,
+                account=DEFAULT_ACCOUNT_ID,
+            )
+        )
+        logger.info("ready on http://%s:%d", LOOPBACK, server.server_port)
+        stopping.wait()
+        logger.info("stopping")
+    finally:
+        host.close(sagemaker.all_endpoints(), _CLOSE_GRACE_S)
+        server.shutdown()
+        watch.stdin.close() if watch.stdin else None
+        watch.wait()
