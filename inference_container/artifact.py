@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import shutil
 import tarfile
 import tempfile
@@ -153,7 +152,10 @@ def write_artifact(
     model.safetensors, the JSON text `tokenizer` into tokenizer.json, `texts` (a licence) under their names.
     Raises ArtifactError if `out` holds files that are not an artifact's: they are not ours to delete.
     """
-    out = Path(os.path.abspath(out))  # noqa: PTH100  # resolve() would follow a link at `out` and replace its target
+    if not out.name:
+        raise ArtifactError(
+            out, [Fault("out", "has no name to put an archive's beside", "unsafe_name")], "Name a folder."
+        )
     _refuse_foreign(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".part", dir=out.parent) as aside:

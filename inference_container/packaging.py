@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import ml_dtypes
@@ -45,10 +46,9 @@ class WeightsUnavailable(ToolkitError):
     """None of the model's sources delivered; says why of each."""
 
     def __init__(self, model: Model, failures: Sequence[tuple[str, ToolkitError]]) -> None:
-        lines = [
-            f"no source has the weights of {model.id}:",
-            *(f"  {source}\n    {error}" for source, error in failures),
-        ]
+        lines = [f"no source delivered the weights of {model.id}:"]
+        for source, error in failures:
+            lines += [f"  {source}", indent(str(error), "    ")]
         lines += [
             f"Have them in a folder? rerank package {model.alias} --source dir:PATH",
             f"Only measuring speed? rerank package {model.alias} --seed 0  (random weights, marked as such)",
@@ -134,6 +134,7 @@ def _find_standing(
     if not archive_holds(artifact):
         progress(f"{artifact.archive} is missing or stale; it is written anew")
         write_archive(artifact)
+    progress(f"{out} stands, its files are sound; kept")
     return artifact
 
 

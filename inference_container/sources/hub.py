@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 import sys
@@ -33,6 +34,7 @@ from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.manifest import Manifest
 
 _COMMIT = re.compile("[0-9a-f]{40}")
+_DIGEST = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")
 _CONNECT_TIMEOUT_S = 5.0
 
 
@@ -53,7 +55,7 @@ class HubSource:
         return cls(repository, revision or None)
 
     def fetch(self, model: Model, progress: Progress) -> Checkpoint:
-        folder = self._find_cached() or self._download(progress)
+        folder = self._find_cached(progress) or self._download(progress)
         commit = folder.name
         if self.revision is None:
             progress(f"{self.repository} has no pinned revision; its head is {commit}")
@@ -64,15 +66,18 @@ class HubSource:
         repository, _, commit = manifest.source.removeprefix("hf:").partition("@")
         return repository == self.repository and self.revision in (None, commit)
 
-    def _find_cached(self) -> Path | None:
+    def _find_cached(self, progress: Progress) -> Path | None:
         """A snapshot of the pinned commit in the hub's own cache; a branch may have moved since, a commit can't."""
         if self.revision is None or not _COMMIT.fullmatch(self.revision):
             return None
         try:
             found = huggingface_hub.snapshot_download(self.repository, revision=self.revision, local_files_only=True)
-        except (LocalEntryNotFoundError, FileNotFoundError):
+        except LocalEntryNotFoundError:
             return None
         folder = Path(found)
+        for file in _find_damaged(folder):
+            progress(f"{file} is damaged and is fetched again")
+            file.resolve().unlink()
         complete = find_weights(folder) and (folder / TOKENIZER).is_file() and (folder / CONFIG).is_file()
         return folder if complete else None
 
@@ -82,7 +87,14 @@ class HubSource:
             disable_progress_bars()
         progress(f"fetching {self.repository} from {constants.ENDPOINT}")
         folder = self._snapshot([CONFIG, TOKENIZER, SAFETENSORS, *TEXTS])
-        return folder if find_weights(folder) else self._snapshot([PICKLE])
+        if not find_weights(folder):
+            folder = self._snapshot([PICKLE])
+        damaged = [file.name for file in _find_damaged(folder)]
+        if damaged:
+            raise HubUnavailable(
+                f"{constants.ENDPOINT} delivered {', '.join(damaged)} with another content than announced"
+            )
+        return folder
 
     def _snapshot(self, files: list[str]) -> Path:
         try:
@@ -93,6 +105,24 @@ class HubSource:
                 f"{self.repository}@{self.revision or 'head'} can't be fetched from {constants.ENDPOINT}: {reason}"
             ) from None
         return Path(found)
+
+
+def _find_damaged(snapshot: Path) -> list[Path]:
+    """Files of a snapshot whose content is not that of the blob they link to.
+
+    The hub's cache names a blob by the ETag it was announced with: the SHA-256 of a large file, git's SHA-1 of a
+    small one (some mirrors: the plain SHA-1). Another kind of ETag says nothing, nor does a cache without links.
+    """
+    damaged = []
+    for file in sorted(snapshot.iterdir()):
+        announced = file.resolve().name
+        if file.is_symlink() and file.is_file() and _DIGEST.fullmatch(announced):
+            content = file.read_bytes()
+            git = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
+            plain = hashlib.sha1(content, usedforsecurity=False)
+            if announced not in (hashlib.sha256(content).hexdigest(), git.hexdigest(), plain.hexdigest()):
+                damaged.append(file)
+    return damaged
 
 
 def _check_reachable(endpoint: str) -> None:

