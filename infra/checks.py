@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from infra.foundation import FOUNDATION
+from infra.image_name import is_repository, is_tag
 from infra.scaling import METRICS
 from rerank_toolkit.catalog.instances import (
     BF16_INSTRUCTION_SETS,
@@ -33,8 +34,7 @@ MOST_STACK_CHARACTERS = 63
 
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}")
-_ECR_REPOSITORY = re.compile(r"[a-z0-9]+([._/-][a-z0-9]+)*")
-_ECR_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+_S3_URI = re.compile(r"s3://[a-z0-9.-]{3,63}/[\w!.'()/=+@:,-]+\.tar\.gz", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -100,19 +100,21 @@ def _check_source(deployment: Deployment, field: str) -> Iterator[Fault]:
         yield Fault(
             f"{field}.artifact", "is a Marketplace model package; this version deploys s3 and local artifacts only"
         )
-    if isinstance(artifact, S3Artifact) and not artifact.uri.endswith(".tar.gz"):
+    if isinstance(artifact, S3Artifact) and not _S3_URI.fullmatch(artifact.uri):
+        # Exactly one object: a * in it would be a wildcard in the execution role.
         yield Fault(
-            f"{field}.artifact.uri", f"is {artifact.uri!r}; SageMaker unpacks a .tar.gz, so the name must end so"
+            f"{field}.artifact.uri",
+            f"is {artifact.uri!r}; expected one archive, s3://BUCKET/KEY.tar.gz, its key without wildcards or spaces",
         )
     if image is None:
         yield Fault(f"{field}.image", "is missing; expected the repository and the tag or digest of the container")
         return
-    if not _ECR_REPOSITORY.fullmatch(image.repository):
+    if not is_repository(image.repository):
         yield Fault(
             f"{field}.image.repository",
             f"is {image.repository!r}; expected the name of a repository in your own ECR, without a registry's address",
         )
-    if image.tag is not None and not _ECR_TAG.fullmatch(image.tag):
+    if image.tag is not None and not is_tag(image.tag):
         yield Fault(f"{field}.image.tag", f"is {image.tag!r}; expected up to 128 letters, digits, and . _ -")
 
 
@@ -142,7 +144,7 @@ def _check_environment(deployment: Deployment, field: str) -> Iterator[Fault]:
     if deployment.mode == "realtime" and settings.time_limit_s > longest:
         yield Fault(
             field,
-            f"gives a time limit of {settings.time_limit_s:g} s; SageMaker hangs up on realtime requests after {longest} s",
+            f"gives a time limit of {settings.time_limit_s:g} s; SageMaker ends a realtime request after {longest} s",
         )
 
 

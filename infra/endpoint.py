@@ -7,6 +7,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from infra.acknowledgements import acknowledge, in_packs
 from infra.artifact import ModelData
 from infra.image import ContainerImage
 from rerank_toolkit.catalog.instances import find_instance
@@ -57,6 +58,14 @@ class RealtimeEndpoint(Construct):
             kms_key_id=key.key_arn if key else None,
             production_variants=[_variant(deployment, self.model)],
         )
+        if key is None:
+            acknowledge(
+                self.config,
+                in_packs(
+                    "SageMakerEndpointConfigurationKMSKeyConfigured",
+                    f"{deployment.instance} encrypts its local NVMe in hardware, and SageMaker takes no key for it",
+                ),
+            )
         self.endpoint = sagemaker.CfnEndpoint(
             self,
             "Endpoint",

@@ -7,6 +7,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infra.acknowledgements import acknowledge, in_packs
 from infra.artifact import ModelData
 from infra.endpoint import VARIANT, RealtimeEndpoint, takes_key
 from infra.execution_role import ExecutionRole
@@ -38,6 +39,13 @@ class EndpointStack(cdk.Stack):
             retention_in_days=LOG_RETENTION_DAYS,
         )
         log_group.apply_removal_policy(cdk.RemovalPolicy.DESTROY)
+        acknowledge(
+            log_group,
+            in_packs(
+                "CloudWatchLogGroupEncrypted",
+                "CloudWatch encrypts it under a key of its own; the container logs neither queries nor documents",
+            ),
+        )
         role = ExecutionRole(self, artifact=artifact, image=image, log_group=log_group, key=storage_key)
         realtime = RealtimeEndpoint(self, deployment, artifact=artifact, image=image, role=role, key=storage_key)
         realtime.endpoint.add_resource_dependency(log_group)

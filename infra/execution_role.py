@@ -8,7 +8,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge
+from infra.acknowledgements import acknowledge, in_packs
 from infra.artifact import ModelData
 from infra.encryption_key import use_for_storage
 from infra.image import ContainerImage
@@ -59,10 +59,8 @@ class ExecutionRole(iam.Role):
             {
                 "AwsSolutions-IAM5[Resource::*]": (
                     "ecr:GetAuthorizationToken and cloudwatch:PutMetricData know no resources; "
-                    "the second is bound to SageMaker's namespaces by a condition"
+                    "a condition binds the second to SageMaker's namespaces"
                 ),
-                f"AwsSolutions-IAM5[Resource::<{stack.get_logical_id(log_group)}.Arn>]": (
-                    "the streams of this endpoint's own log group, whose names SageMaker makes up"
-                ),
+                **in_packs("IAMNoInlinePolicy", "the policy is this role's alone and must go when it goes"),
             },
         )

@@ -18,8 +18,11 @@ from rerank_toolkit.contracts.plan import Deployment, Image
 
 DOCKERFILE = "inference_container/Dockerfile"
 
-_CONTEXT = ("inference_container", "rerank_toolkit", "pyproject.toml", "README.md")
-"""All that the image is made of: a change elsewhere must not build it anew."""
+_CONTEXT = (
+    *("LICENSE", "README.md", "pyproject.toml", "inference_container"),
+    *(f"rerank_toolkit/{name}" for name in ("__init__.py", "py.typed", "scheduling.py", "catalog", "contracts")),
+)
+"""What the Dockerfile copies: a change elsewhere must not build the image anew."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def _built(scope: Construct, deployment: Deployment) -> ContainerImage:
         "Image",
         directory=str(root),
         file=DOCKERFILE,
-        build_args={"VARIANT": instance.kind},
+        target=instance.kind,
         platform=ecr_assets.Platform.LINUX_ARM64 if arm else ecr_assets.Platform.LINUX_AMD64,
         exclude=["*", *(f"!{name}" for name in _CONTEXT), "**/__pycache__"],
         ignore_mode=cdk.IgnoreMode.DOCKER,

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Self
 
 import msgspec
 from constructs import Node
 
+from infra.image_name import parse_image
 from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.plan import Image, LocalArtifact
 
 PACKAGE = Path(__file__).parent
 DEFAULT_PLAN = PACKAGE / "default_plan.json"
-
-_IMAGE = re.compile(
-    r"(?P<repository>[a-z0-9][a-z0-9._/-]*)(?::(?P<tag>[\w][\w.-]{0,127})|@(?P<digest>sha256:[0-9a-f]{64}))"
-)
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +36,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             str(value) if (value := node.try_get_context(name)) is not None else None
             for name in ("plan", "image", "build", "artifacts")
         )
-        named = _IMAGE.fullmatch(image) if image else None
+        named = parse_image(image) if image is not None else None
         if image is not None and named is None:
             faults.append(
                 Fault(
@@ -56,7 +52,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
             raise InvalidInput("cdk context (-c name=value)", faults)
         return cls(
             plan=Path(plan) if plan else DEFAULT_PLAN,
-            image=Image(**named.groupdict()) if named else None,
+            image=named,
             build=build == "docker",
             artifacts=Path(artifacts) if artifacts else None,
         )

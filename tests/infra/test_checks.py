@@ -1,0 +1,135 @@
+"""A plan that can't be deployed is refused before anything is rendered, with every fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from infra.checks import check_plan
+from infra.options import DEFAULT_PLAN
+from infra.plan import read_plan
+from rerank_toolkit.contracts import documents
+from rerank_toolkit.contracts.errors import InvalidInput
+from rerank_toolkit.contracts.plan import Image, ModelPackageArtifact, S3Artifact
+
+
+def _fields(plan):
+    return [fault.field for fault in check_plan(plan)]
+
+
+def test_a_sound_plan_has_no_faults(plan, deployment, scaling):
+    assert check_plan(plan(deployment(scaling=scaling()))) == []
+
+
+def test_the_plan_that_ships_is_sound():
+    assert len(read_plan(DEFAULT_PLAN).deployments) == 18
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("model", {"model": "jina-reranker-v9"}),
+        ("stack", {"stack": "RerankFoundation"}),
+        ("stack", {"stack": "R" * 64}),
+        ("stack", {"stack": "Rerank-"}),
+        ("mode", {"mode": "serverless", "instance": None, "memory_mb": 2048}),
+        ("instance", {"instance": None}),
+        ("instance", {"instance": "ml.c7i.tiny"}),
+        ("instance", {"instance": "ml.inf2.xlarge"}),
+        ("memory_mb", {"memory_mb": 2048}),
+        ("concurrency", {"concurrency": 5}),
+        ("count", {"count": 0}),
+        ("startup_timeout_s", {"startup_timeout_s": 59}),
+        ("startup_timeout_s", {"startup_timeout_s": 3601}),
+        ("image", {"image": None}),
+        (
+            "image.repository",
+            {"image": Image(repository="123456789012.dkr.ecr.eu-west-1.amazonaws.com/rerank", tag="1")},
+        ),
+        ("image.tag", {"image": Image(repository="rerank-toolkit", tag="with space")}),
+        (
+            "artifact",
+            {"artifact": ModelPackageArtifact(arn="arn:aws:sagemaker:us-east-1:123456789012:model-package/x")},
+        ),
+        ("artifact.uri", {"artifact": S3Artifact(uri="s3://models/tiny/")}),
+        ("artifact.uri", {"artifact": S3Artifact(uri="s3://models/*.tar.gz")}),
+        ("engine", {"engine": "openvino", "instance": "ml.g5.xlarge"}),
+        ("dtype", {"dtype": "bf16", "instance": "ml.c5.xlarge"}),
+        ("dtype", {"dtype": "bf16", "instance": "ml.g4dn.xlarge"}),
+        ("dtype", {"dtype": "fp16"}),
+        ("dtype", {"dtype": "int8"}),
+        ("environment.RERANK_TOKEN_BUDGET", {"environment": {"RERANK_TOKEN_BUDGET": "lots"}}),
+        ("environment.A-B", {"environment": {"A-B": "1"}}),
+        ("environment.A", {"environment": {"A": "é" * 513}}),
+        ("environment", {"environment": {f"A{n}": "" for n in range(101)}}),
+        ("environment", {"environment": {f"A{n}": "x" * 1024 for n in range(33)}}),
+        ("environment", {"environment": {"RERANK_TIME_LIMIT_S": "61"}}),
+    ],
+)
+def test_a_faulty_deployment_is_refused_by_field(plan, deployment, field, changes):
+    assert _fields(plan(deployment(), deployment(**({"stack": "Other"} | changes)))) == [f"deployments[1].{field}"]
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        (".min_instances", {"min_instances": 0}),
+        (".min_instances", {"min_instances": 5}),
+        ("", {"min_instances": 2}),
+        (".metric", {"metric": "ApproximateBacklogSizePerInstance"}),
+        (".target", {"target": 0.0}),
+        (".scale_in_cooldown_s", {"scale_in_cooldown_s": -1}),
+    ],
+)
+def test_a_faulty_scaling_rule_is_refused_by_field(plan, deployment, scaling, field, changes):
+    assert _fields(plan(deployment(scaling=scaling(**changes)))) == [f"deployments[0].scaling{field}"]
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [("id", {"id": "plan #1"}), ("region", {"region": "Frankfurt"}), ("deployments", {"deployments": []})],
+)
+def test_a_faulty_header_is_refused_by_field(plan, deployment, field, changes):
+    assert _fields(plan(deployment(), **changes)) == [field]
+
+
+def test_two_deployments_cannot_share_a_stack(plan, deployment):
+    assert _fields(plan(deployment(), deployment())) == ["deployments[0].stack", "deployments[1].stack"]
+
+
+def test_an_instance_that_the_region_lacks_is_refused_with_the_regions_that_have_it(plan, deployment):
+    (fault,) = check_plan(plan(deployment(instance="ml.m7i.large"), region="ap-northeast-2"))
+    assert fault.field == "deployments[0].instance"
+    assert "not offered in ap-northeast-2; offered in " in fault.message
+    assert "us-east-1" in fault.message
+
+
+def test_a_region_whose_offer_is_unknown_is_not_taken_for_one_without_any(plan, deployment):
+    assert check_plan(plan(deployment(), region="eu-south-2")) == []
+
+
+def test_bf16_is_taken_where_the_cpu_has_it(plan, deployment):
+    assert check_plan(plan(deployment(dtype="bf16", instance="ml.c7i.xlarge"))) == []
+
+
+def test_all_faults_of_a_file_are_reported_at_once(tmp_path: Path, plan, deployment):
+    file = tmp_path / "plan.json"
+    documents.write(file, plan(deployment(instance="ml.none.large", model="none", count=0), id=""))
+    with pytest.raises(InvalidInput) as refused:
+        read_plan(file)
+    assert str(file) in str(refused.value)
+    assert {fault.field for fault in refused.value.faults} == {
+        "id",
+        "deployments[0].model",
+        "deployments[0].count",
+        "deployments[0].instance",
+    }
+
+
+def test_a_newer_schema_is_refused_with_both_versions(tmp_path: Path, plan, deployment):
+    file = tmp_path / "plan.json"
+    documents.write(file, msgspec.structs.replace(plan(deployment()), schema_version=2))
+    with pytest.raises(documents.NewerSchema, match="schema_version is 2, this toolkit reads up to 1"):
+        read_plan(file)

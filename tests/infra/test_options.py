@@ -1,0 +1,65 @@
+"""What `cdk -c name=value` can say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from constructs import Node, RootConstruct
+
+from infra.options import DEFAULT_PLAN, Options
+from rerank_toolkit.contracts.errors import InvalidInput
+from rerank_toolkit.contracts.plan import Image, LocalArtifact
+
+DIGEST = f"sha256:{'0a' * 32}"
+
+
+def _node(**context: str) -> Node:
+    node = RootConstruct().node
+    for name, value in context.items():
+        node.set_context(name, value)
+    return node
+
+
+def test_without_context_the_plan_that_ships_is_taken():
+    assert Options.from_context(_node()) == Options(plan=DEFAULT_PLAN)
+
+
+@pytest.mark.parametrize(
+    ("text", "image"),
+    [
+        ("rerank-toolkit:cpu-0.2.0", Image(repository="rerank-toolkit", tag="cpu-0.2.0")),
+        (f"team/rerank@{DIGEST}", Image(repository="team/rerank", digest=DIGEST)),
+    ],
+)
+def test_an_image_is_named_by_tag_or_digest(text, image):
+    assert Options.from_context(_node(image=text)).image == image
+
+
+@pytest.mark.parametrize(
+    ("context", "field"),
+    [
+        ({"image": "rerank-toolkit"}, "image"),
+        ({"image": ""}, "image"),
+        ({"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/rerank-toolkit:cpu"}, "image"),
+        ({"image": "rerank-toolkit@sha256:0a"}, "image"),
+        ({"build": "podman"}, "build"),
+        ({"image": "rerank-toolkit:cpu", "build": "docker"}, "build"),
+    ],
+)
+def test_a_malformed_value_is_refused_by_name(context, field):
+    with pytest.raises(InvalidInput) as refused:
+        Options.from_context(_node(**context))
+    assert [fault.field for fault in refused.value.faults] == [field]
+
+
+def test_artifacts_are_found_from_the_repository_whatever_the_working_directory(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    expected = Path(__file__).parents[2] / "artifacts" / "tiny"
+    assert Options().locate(LocalArtifact(path="artifacts/tiny")) == expected
+
+
+def test_artifacts_can_lie_in_another_folder(tmp_path: Path):
+    options = Options.from_context(_node(artifacts=str(tmp_path)))
+    assert options.locate(LocalArtifact(path="artifacts/tiny")) == tmp_path / "tiny"
+    assert options.locate(LocalArtifact(path="/elsewhere/tiny")) == Path("/elsewhere/tiny")
