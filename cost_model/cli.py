@@ -22,7 +22,8 @@ from rerank_toolkit.contracts.usage import Usage
 
 app = App(name="cost", help="What a deployment costs, and which one is cheapest.")
 
-AsJson = Annotated[bool, Parameter(name="--json", negative=())]
+AsJson = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
+REPEATABLE = Parameter(negative=(), show_default=False)
 
 
 @app.command
@@ -39,7 +40,7 @@ def estimate(usage: Path, /, *, format: Format = "table", as_json: AsJson = Fals
         The same as --format json.
     """
     from cost_model.billing.estimate import estimate as price  # noqa: PLC0415
-    from cost_model.report.estimate import COLUMNS, estimate_document, estimate_rows  # noqa: PLC0415
+    from cost_model.report.estimate import COLUMNS, estimate_document, estimate_notes, estimate_rows  # noqa: PLC0415
 
     prices = load_prices()
     bill = price(documents.read(usage, Usage), prices, name=str(usage))
@@ -49,20 +50,24 @@ def estimate(usage: Path, /, *, format: Format = "table", as_json: AsJson = Fals
         print_json(estimate_document(bill, prices))
         return
     title = f"{bill.region}, {prices.header.currency}, prices as of {prices.header.as_of}"
-    print_table(COLUMNS, estimate_rows(bill), format=format, title=title)
+    if format == "table":
+        print_text(title)
+    print_table(COLUMNS, estimate_rows(bill, full=format != "table"), format=format)
+    for note in estimate_notes(bill):
+        say(f"note: {note}")
 
 
 @app.command
 def compare(
     *,
     workload: Path | None = None,
-    model: tuple[str, ...] = (),
+    model: Annotated[tuple[str, ...], REPEATABLE] = (),
     instance: str = "*",
     mode: Literal["realtime", "serverless"] | None = None,
     region: str = "us-east-1",
     max_p95_ms: Annotated[float | None, Parameter(name="--max-p95-ms")] = None,
     min_quality: float | None = None,
-    profiles: Path | None = None,
+    profiles: Annotated[tuple[Path, ...], REPEATABLE] = (),
     top: int = 2,
     format: Format = "table",
     as_json: AsJson = False,
@@ -86,7 +91,7 @@ def compare(
     min_quality
         Least published BEIR nDCG@10, instead of the workload's.
     profiles
-        Folder of measured profiles, instead of those that ship.
+        File or folder of measured profiles, instead of those that ship; may be given several times.
     top
         Rows of each model and kind (CPU, GPU, serverless) in the table; 0 for all.
     format
@@ -107,8 +112,12 @@ def compare(
 
     prices = load_prices()
     asked = _workload(workload, max_p95_ms=max_p95_ms, min_quality=min_quality)
+    if mode == "serverless" and instance != "*":
+        raise InvalidInput(
+            "options", [Fault("--instance", "picks instance types, and serverless has none; leave one out")]
+        )
     models = _choose(model, instance=instance, region=region, top=top, prices=prices)
-    measured, unusable = load_profiles(profiles or PROFILES)
+    measured, unusable = load_profiles(profiles or (PROFILES,))
     for text in unusable:
         say(f"warning: {text}")
     hosts, no_host = find_hosts(prices, region, modes=(mode,) if mode else MODES, instances=instance)

@@ -15,7 +15,7 @@ import numpy as np
 
 from cost_model.components import MONTH_HOURS, Component, component, is_complete, total
 from cost_model.options import Candidate, LeftOut
-from cost_model.prices.book import PriceBook
+from cost_model.prices.book import PriceBook, Unknown
 from cost_model.queueing import Array
 from cost_model.sizing import Sizing, size
 from cost_model.workload import Workload
@@ -93,10 +93,17 @@ def compare(
 
 
 def meets(option: Option, workload: Workload) -> bool:
-    """Whether the option keeps the workload's limits; an unknown quality meets no floor."""
-    fast = workload.max_p95_ms is None or option.p95_ms <= workload.max_p95_ms
-    good = workload.min_quality is None or (option.quality is not None and option.quality >= workload.min_quality)
-    return fast and good
+    """Whether the option keeps all limits of the workload."""
+    return is_fast(option, workload) and is_good(option, workload)
+
+
+def is_fast(option: Option, workload: Workload) -> bool:
+    return workload.max_p95_ms is None or option.p95_ms <= workload.max_p95_ms
+
+
+def is_good(option: Option, workload: Workload) -> bool:
+    """An unknown quality meets no floor."""
+    return workload.min_quality is None or (option.quality is not None and option.quality >= workload.min_quality)
 
 
 def pareto_front(options: Sequence[Option]) -> Array:
@@ -118,8 +125,8 @@ def _options(
     most = load_limits().serverless.max_concurrency
     for candidate, sizing in zip(candidates, size(candidates, workload), strict=True):
         if candidate.host.mode == "serverless" and sizing.count > most:
-            reason = f"would need more than the {most} concurrent requests that a serverless endpoint takes"
-            left_out.append(LeftOut(option={"model": candidate.model.id, **candidate.host.option}, reason=reason))
+            why = Unknown(f"would need more than the {most} concurrent requests that a serverless endpoint takes")
+            left_out.append(LeftOut(option={"model": candidate.model.id, **candidate.host.option}, why=why))
         else:
             options.append(_option(candidate, sizing, workload, prices, region))
     return options, left_out

@@ -87,11 +87,11 @@ def instance_peak(instance: Instance) -> Peak | Unknown:
     Unknown, with its reason, for accelerators without an engine, burstable types and GPUs without a known peak.
     """
     if instance.kind == "accelerator":
-        return Unknown(f"no engine here runs on {instance.accelerator}")
+        return Unknown(f"no engine here runs on {instance.accelerator}", "no engine here runs on its accelerator")
     if instance.kind == "gpu":
         found = next((gpu for gpu in load_hardware().gpu if gpu.name == instance.gpu), None)
         if found is None:
-            return Unknown(f"no fp16 peak is known of the GPU {instance.gpu}")
+            return Unknown(f"no fp16 peak is known of the GPU {instance.gpu}", "no fp16 peak is known of its GPU")
         derating = load_hardware().assumed.gpu_derating
         return Peak(
             gflops=found.fp16_tflops * 1000 * derating,

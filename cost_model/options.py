@@ -32,7 +32,7 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
     """What can't be ranked; without `model` it is so for every model."""
 
     option: dict[str, Any]
-    reason: str
+    why: Unknown
 
 
 class Host(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +85,7 @@ def find_hosts(
             rate = prices.hosting(region, name)
             found = _host(rate, instance_peak(instance))
             if isinstance(found, Unknown):
-                left_out.append(LeftOut(option={"mode": "realtime", "instance": name}, reason=found.reason))
+                left_out.append(LeftOut(option={"mode": "realtime", "instance": name}, why=found))
                 continue
             rate, peak = found
             hosts.append(Host(mode="realtime", instance=instance, memory_mb=instance.memory_mib, rate=rate, peak=peak))
@@ -94,7 +94,7 @@ def find_hosts(
             rate = prices.serverless(region, size)
             found = _host(rate, serverless_peak(size))
             if isinstance(found, Unknown):
-                left_out.append(LeftOut(option={"mode": "serverless", "memory_mb": size}, reason=found.reason))
+                left_out.append(LeftOut(option={"mode": "serverless", "memory_mb": size}, why=found))
                 continue
             rate, peak = found
             hosts.append(Host(mode="serverless", memory_mb=size, rate=rate, peak=peak))
@@ -105,7 +105,7 @@ def _host(rate: Rate | Unknown, peak: Peak | Unknown) -> tuple[Rate, Peak] | Unk
     if isinstance(rate, Unknown):
         return rate
     if rate.suspect:
-        return Unknown(f"its price is suspect: {rate.suspect}")
+        return Unknown(f"its price is suspect: {rate.suspect}", "its price is suspect")
     if isinstance(peak, Unknown):
         return peak
     return rate, peak
@@ -127,7 +127,7 @@ def find_candidates(
                 speeds[name, gpu] = find_speed(model, workload, measured, instance=name, gpu=gpu)
             found = _candidate(model, host, speeds[name, gpu], workload)
             if isinstance(found, Unknown):
-                left_out.append(LeftOut(option={"model": model.id, **host.option}, reason=found.reason))
+                left_out.append(LeftOut(option={"model": model.id, **host.option}, why=found))
             else:
                 candidates.append(found)
     return candidates, left_out
@@ -143,12 +143,15 @@ def _candidate(model: Model, host: Host, speed: Speed | Unknown, workload: Workl
     dtype: Dtype = "fp16" if host.kind == "gpu" else "fp32"
     memory, memory_basis = memory_needed(model, dtype, speed.measured)
     if memory > host.memory_mb:
-        return Unknown(f"out of memory: needs {memory:.0f} MiB ({memory_basis}), has {host.memory_mb}")
+        return Unknown(f"out of memory: needs {memory:.0f} MiB ({memory_basis}), has {host.memory_mb}", "out of memory")
     ratio = speed.work_ratio * speed.measured.peak.gflops / host.peak.gflops
     moments = speed.moments
     seconds = moments.fixed_s + moments.scalable_s * ratio
     if seconds > limit.timeout_s:
-        return Unknown(f"a request would take {seconds:.0f} s; {host.mode} ends one after {limit.timeout_s} s")
+        return Unknown(
+            f"a request would take {seconds:.0f} s; {host.mode} ends one after {limit.timeout_s} s",
+            "a request would take longer than the endpoint's time limit",
+        )
     here = host.instance is not None and speed.measured.profile.hardware.instance == host.instance.instance
     basis = f"measured: {speed.note}" if here and speed.work_ratio == 1 else _scaled(host, speed, ratio)
     return Candidate(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -147,16 +146,14 @@ def request_moments(law: Law, workload: Workload, max_tokens: int) -> Moments:
     )
 
 
-@lru_cache(maxsize=4)
-def load_profiles(folder: Path = PROFILES) -> tuple[tuple[MeasuredModel, ...], tuple[str, ...]]:
-    """The profiles in a folder, fitted, and why those were left out that can't be scaled from.
+def load_profiles(places: Sequence[Path] = (PROFILES,)) -> tuple[list[MeasuredModel], list[str]]:
+    """The profiles in these files and folders, fitted, and why those were left out that can't be scaled from.
 
-    Raises InvalidInput if the folder doesn't exist or a file in it is no profile.
+    Raises InvalidInput if a place doesn't exist or a file is no profile.
     """
-    if not folder.is_dir():
-        raise InvalidInput(str(folder), [Fault("", "is not a folder of profiles", "unreadable")])
-    measured, left_out = [], []
-    for path in sorted(folder.glob("*.json")):
+    measured: list[MeasuredModel] = []
+    left_out: list[str] = []
+    for path in _files(places):
         profile = documents.read(path, Profile)
         if profile.model_id not in load_models():
             left_out.append(f"profile {path.name}: the catalogue has no model {profile.model_id}")
@@ -171,7 +168,16 @@ def load_profiles(folder: Path = PROFILES) -> tuple[tuple[MeasuredModel, ...], t
             left_out.append(f"profile {path.name}: {error}")
             continue
         measured.append(MeasuredModel(profile=profile, law=law, peak=peak))
-    return tuple(measured), tuple(left_out)
+    return measured, left_out
+
+
+def _files(places: Sequence[Path]) -> list[Path]:
+    missing = [
+        Fault(str(place), "is neither a file nor a folder", "unreadable") for place in places if not place.exists()
+    ]
+    if missing:
+        raise InvalidInput("profiles", missing)
+    return [path for place in places for path in (sorted(place.glob("*.json")) if place.is_dir() else [place])]
 
 
 def find_speed(

@@ -57,7 +57,7 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def describe(self) -> str:
         """One line for people."""
         parts = [
-            f"{self.requests_per_second:g} requests/s",
+            f"{self.requests_per_second:g} request/s",
             f"{self.documents_per_request} documents of {self.tokens_per_document:g} tokens (pair, mean)",
             f"busy at most {self.max_utilisation:.0%}",
         ]

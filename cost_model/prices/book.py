@@ -36,9 +36,15 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """A price that the snapshot doesn't hold, and why."""
+    """A figure that can't be given, and why."""
 
     reason: str
+    summary: str = ""
+    """The reason without its particulars, where many things share it."""
+
+    @property
+    def heading(self) -> str:
+        return self.summary or self.reason
 
 
 class Tier(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +132,10 @@ class PriceBook:
             return Unknown(f"no hosting price is known in {region}; known are {', '.join(self.hosting_regions)}")
         elsewhere = sorted(known for known, name in self._hosting if name == instance)
         if elsewhere:
-            return Unknown(f"{instance} has no hosting price in {region}; it is offered in {', '.join(elsewhere)}")
+            return Unknown(
+                f"{instance} has no hosting price in {region}; it is offered in {', '.join(elsewhere)}",
+                f"not offered in {region}",
+            )
         return Unknown(f"{instance} has no hosting price in any known region")
 
     def serverless(self, region: str, memory_mb: int) -> Rate | Unknown:

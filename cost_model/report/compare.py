@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from cost_model.compare import Comparison, Option, meets
+from cost_model.compare import Comparison, Option, is_fast, is_good, meets
 from cost_model.components import cents, plain
 from cost_model.prices.book import PriceBook
 from cost_model.report.estimate import component_document, prices_document
+from cost_model.workload import Workload
 from rerank_toolkit import __version__
 from rerank_toolkit.console import Column
 
@@ -29,6 +30,13 @@ COLUMNS = (
     Column("GiB", "right"),
     Column("BEIR", "right"),
     Column("basis"),
+)
+
+LEGEND = (
+    "✓ chosen   ◆ none is better in cost, p95 or BEIR and worse in none   ! beyond a limit   ? not published",
+    "× instances, or requests at once   busy: share of the time   GiB: needed/available   BEIR: published nDCG@10",
+    "scaled: carried over from a measured machine by peak compute; serverless: 1 vCPU a GB assumed, no cold starts",
+    "--json gives the formula and the basis of each figure",
 )
 
 
@@ -73,7 +81,7 @@ def comparison_document(comparison: Comparison, prices: PriceBook) -> dict[str, 
             "runner_up": option_document(comparison.runner_up) if comparison.runner_up else None,
         },
         "options": [option_document(option) for option in comparison.options],
-        "left_out": comparison.left_out,
+        "left_out": [{"option": item.option, "reason": item.why.reason} for item in comparison.left_out],
     }
 
 
@@ -96,7 +104,7 @@ def comparison_rows(comparison: Comparison, top: int) -> tuple[list[tuple[str, .
     for _, members in groupby(sorted(comparison.options, key=rank), key=group):
         ranked = list(members)
         shown += [option for at, option in enumerate(ranked) if top == 0 or at < top or option.chosen]
-    rows = [_row(option, within=meets(option, comparison.workload)) for option in shown]
+    rows = [_row(option, comparison.workload) for option in shown]
     return rows, len(comparison.options) - len(shown)
 
 
@@ -105,12 +113,7 @@ def comparison_notes(comparison: Comparison, hidden: int) -> list[str]:
     lines = []
     if hidden:
         lines.append(f"… {hidden} more: --top 0")
-    lines.append(
-        "✓ chosen  ◆ nothing is cheaper, faster and better  ! beyond a limit  × instances or concurrent requests"
-    )
-    lines.append(
-        "GiB: needed/there is; ? and scaled, measured: --json gives each figure's basis; serverless: warm only"
-    )
+    lines += LEGEND
     if (chosen := comparison.chosen) is not None:
         place = f"{chosen.candidate.model.alias} on {chosen.count} × {chosen.candidate.host.label}"
         lines += ["", f"✓ {place}, ${chosen.monthly_cost:,.2f} a month: {comparison.reason}"]
@@ -122,8 +125,8 @@ def comparison_notes(comparison: Comparison, hidden: int) -> list[str]:
 
 
 def left_out_lines(comparison: Comparison) -> list[str]:
-    """Reasons with how many options each keeps out, the commonest first; figures in a reason don't tell it apart."""
-    counts = Counter(_class_of(item.reason) for item in comparison.left_out)
+    """Reasons with how many options each keeps out, the commonest first."""
+    counts = Counter(item.why.heading for item in comparison.left_out)
     return [f"{count} × {reason}" for reason, count in counts.most_common()]
 
 
@@ -139,10 +142,12 @@ def _better(comparison: Comparison, chosen: Option) -> str:
     return f"  best quality within the limits: {where}, {figures}; --min-quality sets a floor"
 
 
-def _row(option: Option, *, within: bool) -> tuple[str, ...]:
+def _row(option: Option, workload: Workload) -> tuple[str, ...]:
     candidate = option.candidate
     mark = "✓" if option.chosen else "◆" if option.pareto else " "
-    slow = "" if within else "!"
+    slow = "" if is_fast(option, workload) else "!"
+    poor = "" if is_good(option, workload) else "!"
+    quality = "?" if option.quality is None else f"{option.quality:.1f}"
     return (
         mark,
         candidate.model.alias,
@@ -154,18 +159,6 @@ def _row(option: Option, *, within: bool) -> tuple[str, ...]:
         f"{slow}{option.p95_ms:,.0f}",
         f"{option.utilisation:.0%}",
         f"{candidate.memory_needed / 1024:.1f}/{candidate.host.memory_mb / 1024:.0f}",
-        "?" if option.quality is None else f"{option.quality:.1f}",
+        f"{poor}{quality}",
         candidate.basis.partition(":")[0],
     )
-
-
-def _class_of(reason: str) -> str:
-    for head, text in (
-        ("out of memory", "out of memory"),
-        ("a request would take", "a request would take longer than the endpoint's time limit"),
-    ):
-        if reason.startswith(head):
-            return text
-    if "has no hosting price in" in reason:
-        return "not offered in the region"
-    return reason

@@ -61,8 +61,8 @@ def estimate_document(bill: Estimate, prices: PriceBook) -> dict[str, Any]:
     }
 
 
-def estimate_rows(bill: Estimate) -> list[tuple[str, ...]]:
-    """Rows under COLUMNS: each item with its lines as a tree, then the total."""
+def estimate_rows(bill: Estimate, *, full: bool = False) -> list[tuple[str, ...]]:
+    """Rows under COLUMNS: each item with its lines as a tree, then the total; with `full` the whole basis."""
     rows: list[tuple[str, ...]] = []
     for item in bill.items:
         rows.append((item.kind, "", "", "", _at_least(item.total, item.complete), ""))
@@ -71,15 +71,21 @@ def estimate_rows(bill: Estimate) -> list[tuple[str, ...]]:
             rows.append(
                 (
                     f"{glyph} {line.name}",
-                    f"{Decimal(plain_quantity(line.quantity)):,f}",
+                    f"{Decimal(plain_quantity(round(line.quantity, 4))):,f}",
                     line.unit,
                     "?" if line.rate is None else plain_quantity(line.rate),
                     "unpriced" if line.cost is None else cents(line.cost),
-                    line.basis,
+                    line.basis if full else line.basis.partition(":")[0],
                 )
             )
     rows.append(("total", "", "", "", _at_least(bill.total, bill.complete), ""))
     return rows
+
+
+def estimate_notes(bill: Estimate) -> list[str]:
+    """What a reader must know of lines that are not simply a published price."""
+    bases = dict.fromkeys((line.name, line.basis) for item in bill.items for line in item.components)
+    return [f"{name}: {basis}" for name, basis in bases if not basis.startswith("published")]
 
 
 def plain_quantity(value: Decimal) -> str:
