@@ -51,7 +51,8 @@ def up(
     with status("Starting the local AWS …"):
         record, new = start(state, port=port, region=region)
     variables = environment(state, os.environ)
-    say(f"The local AWS {'is up' if new else 'was up already'}: {record.endpoint_url}, {record.region}, pid {record.pid}")
+    how = "is up" if new else "was up already"
+    say(f"The local AWS {how}: {record.endpoint_url}, {record.region}, pid {record.pid}")
     if others := overriding(os.environ):
         say(f"Unset {', '.join(others)}: they win over the profile and lead away from the local AWS.")
     if json:
@@ -143,8 +144,8 @@ def _print_endpoints(endpoints: list[dict[str, Any]]) -> None:
         for endpoint in endpoints
         for container in endpoint["containers"] or [{}]
     ]
-    columns = [Column("endpoint"), Column("status"), Column("instance"), Column("pid", "right"), Column("log or failure")]
-    print_table(columns, rows)
+    names = ("endpoint", "status", "instance", "pid", "log or failure")
+    print_table([Column(name) for name in names], rows)
 
 
 def _print_stacks(stacks: list[dict[str, Any]], recorded_only: list[dict[str, str]]) -> None:

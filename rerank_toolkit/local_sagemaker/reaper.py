@@ -1,6 +1,6 @@
 """Outlives the server for a moment: when the server is gone, however it went, what it had started must go too.
 
-    python -m rerank_toolkit.local_sagemaker.reaper MARK < a pipe whose other end only the server holds
+python -m rerank_toolkit.local_sagemaker.reaper MARK < a pipe whose other end only the server holds
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from rerank_toolkit.local_sagemaker.cloudformation.changes import compare
 from rerank_toolkit.local_sagemaker.cloudformation.executor import Executor
 from rerank_toolkit.local_sagemaker.cloudformation.intrinsics import TemplateError
 from rerank_toolkit.local_sagemaker.cloudformation.resources import TYPES
-from rerank_toolkit.local_sagemaker.cloudformation.stacks import ChangeSet, Desired, Output, Stack, StackStore
+from rerank_toolkit.local_sagemaker.cloudformation.stacks import Change, ChangeSet, Desired, Output, Stack, StackStore
 from rerank_toolkit.local_sagemaker.cloudformation.template import Template
 from rerank_toolkit.local_sagemaker.cloudformation.values import KNOWN_AFTER_APPLY, PARTITION, check_rules
 from rerank_toolkit.local_sagemaker.protocol import Action, ApiError, Parameters
@@ -444,7 +444,8 @@ class CloudFormation:
         return stack
 
     def _plan(self, stack: Stack, name: str, desired: Desired, description: str | None) -> ChangeSet:
-        status, reason, changes = "CREATE_COMPLETE", None, ()
+        status, reason = "CREATE_COMPLETE", None
+        changes: tuple[Change, ...] = ()
         try:
             self._check(stack, desired)
             existing = dict(stack.resources)

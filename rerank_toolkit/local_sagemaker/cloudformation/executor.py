@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -41,6 +41,15 @@ class Undo:
 
     logical_id: str
     run: Callable[[], None]
+
+
+@dataclass
+class Journal:
+    """What a deploy has done so far."""
+
+    undo: list[Undo] = field(default_factory=list)
+    garbage: list[Resource] = field(default_factory=list)
+    """Replaced or dropped, to be deleted when nothing can fail any more."""
 
 
 class Executor:
@@ -76,15 +85,15 @@ class Executor:
     def create(self, stack: Stack) -> None:
         """Makes everything in `stack.desired`; ends in CREATE_COMPLETE, or ROLLBACK_COMPLETE with nothing left."""
         stack.set_status("CREATE_IN_PROGRESS", "User Initiated")
-        undo: list[Undo] = []
+        journal = Journal()
         try:
-            self._converge(stack, undo, garbage=[])
+            self._converge(stack, journal)
         except _Failed:
             if stack.desired.disable_rollback:
                 stack.set_status("CREATE_FAILED", _summarize(stack, "create"))
                 return
             stack.set_status("ROLLBACK_IN_PROGRESS", f"{_summarize(stack, 'create')} Rollback requested by user.")
-            stack.set_status("ROLLBACK_COMPLETE" if self._roll_back(stack, undo) else "ROLLBACK_FAILED")
+            stack.set_status("ROLLBACK_COMPLETE" if self._roll_back(stack, journal) else "ROLLBACK_FAILED")
             return
         stack.set_status("CREATE_COMPLETE")
 
@@ -95,23 +104,22 @@ class Executor:
         stack.desired = desired
         stack.updated = now()
         stack.set_status("UPDATE_IN_PROGRESS", "User Initiated")
-        undo: list[Undo] = []
-        garbage: list[Resource] = []
+        journal = Journal()
         try:
-            self._converge(stack, undo, garbage)
+            self._converge(stack, journal)
         except _Failed:
             if desired.disable_rollback:
                 stack.set_status("UPDATE_FAILED", _summarize(stack, "update"))
                 return
             stack.set_status("UPDATE_ROLLBACK_IN_PROGRESS", _summarize(stack, "update"))
-            rolled_back = self._roll_back(stack, undo)
+            rolled_back = self._roll_back(stack, journal)
             stack.resources = {name: stack.resources[name] for name in previous if name in stack.resources}
             stack.desired, stack.outputs, stack.imports = (replace(before[0], token=desired.token), *before[1:])
             stack.set_status("UPDATE_ROLLBACK_COMPLETE" if rolled_back else "UPDATE_ROLLBACK_FAILED")
             return
-        if garbage:
+        if journal.garbage:
             stack.set_status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-        for resource in sorted(garbage, key=lambda resource: -list(previous).index(resource.logical_id)):
+        for resource in sorted(journal.garbage, key=lambda resource: -list(previous).index(resource.logical_id)):
             self._delete(stack, resource)
         stack.set_status("UPDATE_COMPLETE")
 
@@ -134,7 +142,7 @@ class Executor:
         stack.deleted = now()
         stack.set_status("DELETE_COMPLETE")
 
-    def _converge(self, stack: Stack, undo: list[Undo], garbage: list[Resource]) -> None:
+    def _converge(self, stack: Stack, journal: Journal) -> None:
         try:
             values = self.values(stack, stack.desired, stack.resources)
             standing = dict(stack.resources)
@@ -143,7 +151,7 @@ class Executor:
                 if definition.condition and not values.condition(definition.condition):
                     continue
                 old = standing.pop(definition.logical_id, None)
-                self._converge_resource(stack, definition, old, values, undo, garbage)
+                self._converge_resource(definition, old, values, journal, stack=stack)
                 ordered[definition.logical_id] = stack.resources[definition.logical_id]
             outputs = self._outputs(stack, values)
         except TemplateError as error:
@@ -151,34 +159,36 @@ class Executor:
             raise _Failed from None
         for resource in standing.values():
             if not resource.retained_on_delete:
-                garbage.append(resource)
+                journal.garbage.append(resource)
             else:
                 stack.record(resource.having("DELETE_SKIPPED"))
         stack.resources, stack.outputs, stack.imports = ordered, outputs, frozenset(values.imports)
 
     def _converge_resource(
         self,
-        stack: Stack,
         definition: ResourceDefinition,
         old: Resource | None,
         values: Values,
-        undo: list[Undo],
-        garbage: list[Resource],
+        journal: Journal,
+        *,
+        stack: Stack,
     ) -> None:
         properties = self._guard(stack, definition, old, lambda: resolve(definition.properties, values))
         if old is None or old.status == "CREATE_FAILED":
             if old is not None:
-                garbage.append(old)
-            self._create(stack, definition, properties, None, undo)
+                journal.garbage.append(old)
+            self._create(stack, definition, properties, None, journal)
             return
         changed = changed_properties(old.properties, properties)
         kind = find_type(definition.type)
         if old.type != definition.type or kind.replaces(changed):
-            self._create(stack, definition, properties, old, undo)
+            self._create(stack, definition, properties, old, journal)
             if not definition.retained_on_replace and stack.resources[old.logical_id].physical_id != old.physical_id:
-                garbage.append(old)
+                journal.garbage.append(old)
         elif changed:
-            undo.append(Undo(definition.logical_id, lambda: self._update(stack, stack.resources[old.logical_id], old)))
+            journal.undo.append(
+                Undo(definition.logical_id, lambda: self._update(stack, stack.resources[old.logical_id], old))
+            )
             desired = replace(old, properties=properties, retained_on_delete=definition.retained_on_delete)
             self._guard(stack, definition, old, lambda: self._update(stack, old, desired))
         else:
@@ -190,7 +200,7 @@ class Executor:
         definition: ResourceDefinition,
         properties: Mapping[str, Any],
         old: Resource | None,
-        undo: list[Undo],
+        journal: Journal,
     ) -> None:
         """Makes the resource; with `old`, in its place, which then still exists and is not yet deleted."""
         verb = "CREATE" if old is None else "UPDATE"
@@ -216,7 +226,7 @@ class Executor:
             if current is not None and made and not self._delete(stack, current):
                 raise _Failed
 
-        undo.append(Undo(definition.logical_id, take_back))
+        journal.undo.append(Undo(definition.logical_id, take_back))
 
         def make() -> None:
             try:
@@ -269,9 +279,9 @@ class Executor:
         stack.record(resource.having("DELETE_COMPLETE"))
         return True
 
-    def _roll_back(self, stack: Stack, undo: list[Undo]) -> bool:
+    def _roll_back(self, stack: Stack, journal: Journal) -> bool:
         complete = True
-        for step in reversed(undo):
+        for step in reversed(journal.undo):
             try:
                 step.run()
             except Exception as error:  # one step that can't be undone must not keep the others from being

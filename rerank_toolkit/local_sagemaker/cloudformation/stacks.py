@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
 
@@ -120,7 +120,7 @@ class Stack:
     def set_status(self, status: str, reason: str | None = None) -> None:
         self.status, self.reason = status, reason
         token = self.desired.token
-        self.events.append(Event(self.name, self.id, "AWS::CloudFormation::Stack", status, reason, token))
+        self._append(Event(self.name, self.id, "AWS::CloudFormation::Stack", status, reason, token))
 
     def put(self, resource: Resource) -> None:
         """Stores the resource and records its status as an event."""
@@ -129,7 +129,7 @@ class Stack:
 
     def record(self, resource: Resource) -> None:
         """The resource's status as an event, for one that is no longer or not yet the stack's."""
-        self.events.append(
+        self._append(
             Event(
                 resource.logical_id,
                 resource.physical_id,
@@ -139,6 +139,12 @@ class Stack:
                 self.desired.token,
             )
         )
+
+    def _append(self, event: Event) -> None:
+        """Readers sort events by their time in milliseconds, so no two may share one."""
+        if self.events:
+            event = replace(event, time=max(event.time, self.events[-1].time + timedelta(milliseconds=1)))
+        self.events.append(event)
 
 
 class StackStore:

@@ -58,7 +58,7 @@ class Values:
             return self._absent
         known = ", ".join(sorted(attributes)) or "none"
         raise TemplateError(
-            f"Template error: resource {resource} ({existing.type}) does not support attribute {name} here; it has {known}"
+            f"Template error: resource {resource} ({existing.type}) has no attribute {name} here; known are {known}"
         )
 
     def condition(self, name: str) -> bool:

@@ -75,7 +75,7 @@ class SageMaker:
         except ModelDataError as error:
             raise ApiError("ValidationException", str(error)) from None
         arn = f"{self._prefix}:model/{name.lower()}"
-        self._add(self._models, "model", name, request, arn, "ModelArn")
+        self._add(self._models, "model", name, {**request, "ModelArn": arn}, arn)
         return {"ModelArn": arn}
 
     def describe_model(self, request: Parameters) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class SageMaker:
         if faults:
             raise ApiError("ValidationException", _validation_errors(faults))
         arn = f"{self._prefix}:endpoint-config/{name.lower()}"
-        self._add(self._configs, "endpoint configuration", name, request, arn, "EndpointConfigArn")
+        self._add(self._configs, "endpoint configuration", name, {**request, "EndpointConfigArn": arn}, arn)
         return {"EndpointConfigArn": arn}
 
     def describe_endpoint_config(self, request: Parameters) -> dict[str, Any]:
@@ -138,7 +138,8 @@ class SageMaker:
         with self._lock:
             if endpoint.status not in _SETTLED:
                 raise ApiError(
-                    "ValidationException", f'Cannot update in-progress endpoint "{endpoint.arn}": it is {endpoint.status}.'
+                    "ValidationException",
+                    f'Cannot update in-progress endpoint "{endpoint.arn}": it is {endpoint.status}.',
                 )
             endpoint.settle("Updating")
         self._host.deploy(endpoint, request["EndpointConfigName"], variants)
@@ -220,15 +221,13 @@ class SageMaker:
             raise ApiError("ValidationException", f'Could not find resource "{arn}".')
         return self._tags[arn]
 
-    def _add(
-        self, table: dict[str, dict[str, Any]], kind: str, name: str, request: Parameters, arn: str, arn_member: str
-    ) -> None:
+    def _add(self, table: dict[str, dict[str, Any]], kind: str, name: str, entry: Parameters, arn: str) -> None:
         with self._lock:
             if name in table:
                 raise ApiError("ValidationException", f'Cannot create already existing {kind} "{arn}".')
-            given = {key: value for key, value in request.items() if key != "Tags"}
-            table[name] = {**given, arn_member: arn, "CreationTime": datetime.now(UTC)}
-            self._tags[arn] = _tag_map(request)
+            kept = {key: value for key, value in entry.items() if key != "Tags"}
+            table[name] = {**kept, "CreationTime": datetime.now(UTC)}
+            self._tags[arn] = _tag_map(entry)
 
     def _get(self, table: Mapping[str, dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
         with self._lock:
@@ -284,14 +283,16 @@ class SageMaker:
         if serverless is not None:
             limits = load_limits().serverless
             if serverless.get("MemorySizeInMB") not in limits.memory_mb:
-                sizes = ", ".join(map(str, limits.memory_mb))
-                faults.append(f"{at}.serverlessConfig.memorySizeInMB is {serverless.get('MemorySizeInMB')}; one of {sizes}")
+                size, sizes = serverless.get("MemorySizeInMB"), ", ".join(map(str, limits.memory_mb))
+                faults.append(f"{at}.serverlessConfig.memorySizeInMB is {size}; it must be one of {sizes}")
             if not 1 <= serverless.get("MaxConcurrency", 0) <= limits.max_concurrency:
                 faults.append(f"{at}.serverlessConfig.maxConcurrency must be from 1 to {limits.max_concurrency}")
         least, most = load_limits().container.startup_timeout_s
         for field in ("ModelDataDownloadTimeoutInSeconds", "ContainerStartupHealthCheckTimeoutInSeconds"):
             if not least <= variant.get(field, least) <= most:
-                faults.append(f"{at}.{field[0].lower()}{field[1:]} is {variant[field]}; it must be from {least} to {most}")
+                faults.append(
+                    f"{at}.{field[0].lower()}{field[1:]} is {variant[field]}; it must be from {least} to {most}"
+                )
         return faults
 
 
@@ -316,7 +317,9 @@ def _container_faults(container: Mapping[str, Any]) -> list[str]:
         faults.append(f"Environment has {len(environment)} entries; at most {limits.environment_entries}")
     for name, value in environment.items():
         if len(value.encode()) > limits.environment_value_bytes:
-            faults.append(f"Environment's {name} has {len(value.encode())} bytes; at most {limits.environment_value_bytes}")
+            faults.append(
+                f"Environment's {name} has {len(value.encode())} bytes; at most {limits.environment_value_bytes}"
+            )
     total = sum(len(name.encode()) + len(value.encode()) for name, value in environment.items())
     if total > limits.environment_bytes:
         faults.append(f"Environment has {total} bytes in all; at most {limits.environment_bytes}")

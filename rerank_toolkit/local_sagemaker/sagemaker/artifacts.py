@@ -69,7 +69,9 @@ def extract(archive: tarfile.TarFile, folder: Path) -> None:
             _inside(folder, member.name).mkdir(parents=True, exist_ok=True)
             continue
         if not member.isreg():
-            raise ModelDataError(f"{member.name!r} in the archive is a link or a device; only files and folders are unpacked")
+            raise ModelDataError(
+                f"{member.name!r} in the archive is a link or a device; only files and folders are unpacked"
+            )
         target = _inside(folder, member.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         content = archive.extractfile(member)

@@ -1,8 +1,8 @@
 """Endpoints: what is asked of one, and the containers that answer for it.
 
-    Creating ──healthy──► InService ──update──► Updating ──healthy──► InService (new containers, old ones stopped)
-        │                     │                    └────failed────► InService (old containers, with a FailureReason)
-        └──failed──► Failed ◄─┘ its container died
+Creating ──healthy──► InService ──update──► Updating ──healthy──► InService (new containers, old ones stopped)
+    │                     │                    └────failed────► InService (old containers, with a FailureReason)
+    └──failed──► Failed ◄─┘ its container died
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Host:
         """Stops every container, whatever its endpoint is about to do."""
         with self._lock:
             self._closed = True
-        members = []
+        members: list[Running] = []
         for endpoint in endpoints:
             endpoint.cancelled.set()
             fleet, endpoint.fleet = endpoint.fleet, None

@@ -25,7 +25,9 @@ def check_image(clients: Clients, uri: str) -> None:
     if match is None:
         raise UnknownImage(f"image {uri!r} is no ECR image; {_known(clients)}")
     if match["repository"] != REPOSITORY:
-        raise UnknownImage(f"image {uri!r} can't be run by the local AWS: no container engine is used here; {_known(clients)}")
+        raise UnknownImage(
+            f"image {uri!r} can't be run by the local AWS: no container engine is used here; {_known(clients)}"
+        )
     image = {"imageDigest": match["digest"]} if match["digest"] else {"imageTag": match["tag"] or "latest"}
     try:
         clients("ecr").describe_images(repositoryName=REPOSITORY, imageIds=[image])

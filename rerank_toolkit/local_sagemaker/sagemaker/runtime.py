@@ -50,7 +50,9 @@ class Runtime:
         request = Request(environ)
         match = PATH.fullmatch(request.path)
         if match is None or match["kind"] != "invocations":
-            response = _error(400, "ValidationError", f"the local AWS has no {match['kind'] if match else request.path}")
+            response = _error(
+                400, "ValidationError", f"the local AWS has no {match['kind'] if match else request.path}"
+            )
         else:
             response = self._invoke(request, match["endpoint"])
         return response(environ, start_response)
@@ -61,7 +63,9 @@ class Runtime:
         if length is None or length > limits.payload_mb * _MEGABYTE:
             _discard(request)
             shown = "without a length" if length is None else f"of {length} bytes"
-            return _error(413, "ValidationError", f"A body {shown} is refused; at most {limits.payload_mb} MB are accepted.")
+            return _error(
+                413, "ValidationError", f"A body {shown} is refused; at most {limits.payload_mb} MB are accepted."
+            )
         body = request.get_data()
         endpoint = self._find_endpoint(name)
         if endpoint is None:
@@ -92,7 +96,9 @@ class Runtime:
             )
         except urllib3.exceptions.HTTPError as error:
             self._observe(endpoint, member, 502, time.perf_counter() - started)
-            return self._model_error(endpoint, 0, f"The container does not answer: {error}. Its log: {member.container.log}")
+            return self._model_error(
+                endpoint, 0, f"The container does not answer: {error}. Its log: {member.container.log}"
+            )
         self._observe(endpoint, member, answer.status, time.perf_counter() - started)
         if answer.status >= 400:
             return self._model_error(endpoint, answer.status, answer.data.decode("utf-8", errors="replace"))

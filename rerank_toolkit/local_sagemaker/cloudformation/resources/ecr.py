@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,8 +10,6 @@ from rerank_toolkit.local_sagemaker.cloudformation.resources.base import Made, R
 
 
 def _text(policy: Any) -> str:
-    import json
-
     return policy if isinstance(policy, str) else json.dumps(policy)
 
 

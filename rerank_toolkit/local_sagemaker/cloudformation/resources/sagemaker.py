@@ -76,7 +76,7 @@ def _update_endpoint(request: Request) -> Mapping[str, Any]:
 
 def _delete_endpoint(request: Request) -> None:
     request.call("sagemaker", "delete_endpoint", {"EndpointName": request.physical_id})
-    absent_is_fine(lambda request: _wait_for_deletion(request), *_GONE)(request)
+    absent_is_fine(_wait_for_deletion, *_GONE)(request)
 
 
 def _describe(request: Request, name: str) -> Any:
