@@ -35,8 +35,8 @@ class JinaDialect:
         plain, aliased, faults = _unalias(body)
         try:
             request = msgspec.convert(plain, RerankRequest)
-        except msgspec.ValidationError:
-            found = collect_faults(plain, RerankRequest)
+        except msgspec.ValidationError as error:
+            found = collect_faults(plain, RerankRequest) or [Fault("", str(error))]
             faults += [msgspec.structs.replace(fault, field=aliased.get(fault.field, fault.field)) for fault in found]
         faults += _look_closer(plain, names)
         if faults:
