@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from inference_container.artifact import WEIGHTS, Artifact
+from inference_container.artifact import WEIGHTS, Artifact, ArtifactError
 from inference_container.checkpoints import normalise
 from inference_container.engines import RaggedBatch
-from inference_container.errors import EngineFailed
 from inference_container.models.bert import CrossEncoder
 from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.errors import ToolkitError
+from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.manifest import Dtype
 
 DTYPES: dict[Dtype, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -42,8 +42,8 @@ class TorchEngine:
     def __init__(self, artifact: Artifact, *, threads: int) -> None:
         """Loads the weights; `threads` > 0 compute threads, which torch sets for the whole process.
 
-        Raises UnsupportedModel for a family, head or dtype without code here, InvalidInput with every tensor
-        that is missing, left over or of another size.
+        Raises UnsupportedModel for a family, head or dtype without code here, ArtifactError for a file that is
+        not safetensors, InvalidInput with every tensor that is missing, left over or of another size.
         """
         manifest = artifact.manifest
         check_supported(manifest.shape, manifest.dtype)
@@ -53,15 +53,10 @@ class TorchEngine:
         self.model = load_model(artifact).convert(DTYPES[self.dtype]).to(self.device).eval()
 
     def score(self, batch: RaggedBatch) -> NDArray[np.float32]:
-        """Relevance logits, (sequences,). Raises EngineFailed if one isn't finite."""
+        """Relevance logits, (sequences,)."""
         with torch.inference_mode():
             logits = torch.cat([self._forward(batch, first, last) for first, last in passes(batch.offsets)])
         scores: NDArray[np.float32] = logits.cpu().numpy()
-        if not np.isfinite(scores).all():
-            bad = int(np.flatnonzero(~np.isfinite(scores))[0])
-            raise EngineFailed(
-                f"sequence {bad} of {batch.sequences} scored {scores[bad]} in {self.dtype} on {self.device}"
-            )
         return scores
 
     def _forward(self, batch: RaggedBatch, first: int, last: int) -> torch.Tensor:
@@ -106,7 +101,8 @@ def load_model(artifact: Artifact) -> CrossEncoder:
     try:
         stored = load_file(file)
     except SafetensorError as error:
-        raise UnsupportedModel(f"{file} is no safetensors file: {error}") from error
+        fault = Fault(WEIGHTS, f"can't be read as safetensors: {error}")
+        raise ArtifactError(artifact.path, [fault], "Make it again: rerank package MODEL --out DIR --force") from error
     tensors = cast(dict[str, Any], stored)  # checked by shape alone, which arrays and tensors share
     with torch.device("meta"):
         model = CrossEncoder(shape)
