@@ -135,7 +135,8 @@ def compare(
         for line in comparison_notes(comparison, hidden):
             tell(line)
     if comparison.chosen is None:
-        raise NothingMeetsConstraints("\n".join([comparison.reason, *left_out_lines(comparison)[:5]]))
+        why_nothing = [] if comparison.options else left_out_lines(comparison)
+        raise NothingMeetsConstraints("\n".join([comparison.reason, *(f"  {line}" for line in why_nothing)]))
 
 
 def _workload(path: Path | None, *, max_p95_ms: float | None, min_quality: float | None) -> Workload:

@@ -212,7 +212,7 @@ def _why_none(options: Sequence[Option], workload: Workload) -> str:
     reasons = []
     if workload.max_p95_ms is not None and not any(option.p95_ms <= workload.max_p95_ms for option in options):
         best = min(option.p95_ms for option in options)
-        reasons.append(f"the fastest has a p95 of {best:,.0f} ms, the limit is {workload.max_p95_ms:,.0f} ms")
+        reasons.append(f"the fastest has a p95 of {best:,.0f} ms, the limit is {workload.max_p95_ms:g} ms")
     known = [option.quality for option in options if option.quality is not None]
     if workload.min_quality is not None and not any(quality >= workload.min_quality for quality in known):
         best_quality = (

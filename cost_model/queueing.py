@@ -6,7 +6,8 @@ Requests arrive as a Poisson process. Over `servers` that share one queue:
 * the mean wait is M/M/c's times (1 + scv) / 2, the Allen–Cunneen approximation of M/G/c, which for one server is
   the Pollaczek–Khinchine formula and exact;
 * a wait, if there is one, is taken as exponential with the mean that these two give: exact for M/M/c, a named
-  approximation elsewhere;
+  approximation elsewhere. Against simulation with near-constant service, p50 is up to a tenth too fast, p95 and
+  p99 up to a fifth too slow;
 * service is taken as normal with its mean and variance: a request is a sum over many documents.
 
 All functions take arrays that broadcast, times in seconds.

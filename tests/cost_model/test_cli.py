@@ -1,0 +1,204 @@
+"""`rerank cost` as it is typed: what it prints, and with which code it ends."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+PROFILES = str(Path(__file__).with_name("profiles"))
+
+USAGE = {
+    "region": "us-east-1",
+    "free_tier": False,
+    "items": [
+        {"kind": "realtime", "instance": "ml.m5.xlarge", "instances": 2, "hours": 730, "storage_gb_month": 0},
+        {"kind": "async", "instance": "ml.m5.12xlarge", "instances": 1, "hours": 176, "storage_gb_month": 1},
+        {"kind": "batch", "instance": "ml.c4.2xlarge", "instances": 1, "hours": 0.5},
+        {"kind": "serverless", "memory_mb": 2048, "seconds": 1000000},
+        {"kind": "provisioned-concurrency", "memory_mb": 3072, "units": 2, "seconds": 200000, "busy_seconds": 0},
+        {"kind": "data", "gb_in": 10, "gb_out": 8},
+        {"kind": "storage", "gb_month": 10},
+        {"kind": "lambda", "architecture": "x86_64", "memory_mb": 512, "requests": 3000000, "seconds_per_request": 1},
+        {"kind": "fargate", "architecture": "x86_64", "vcpu": 2, "memory_gb": 4, "tasks": 1000, "hours": 0.1667},
+        {"kind": "azure-functions", "gb_seconds": 37500, "executions": 0},
+        {"kind": "azure-container-apps", "vcpu_seconds": 1000, "gib_seconds": 2000, "requests": 100},
+        {"kind": "cloud-run", "vcpu_seconds": 1000, "gib_seconds": 2000, "requests": 100},
+    ],
+}
+
+
+def rerank(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rerank_toolkit.cli", "cost", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={"PATH": "/usr/bin:/bin", "NO_COLOR": "1", "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"},
+    )
+
+
+def undated(document: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in document.items() if name != "generated_at"}
+
+
+@pytest.fixture
+def usage(tmp_path: Path) -> str:
+    path = tmp_path / "usage.json"
+    path.write_text(json.dumps(USAGE))
+    return str(path)
+
+
+def test_estimate_as_a_table(usage, snapshot):
+    done = rerank("estimate", usage)
+
+    assert done.returncode == 0
+    assert done.stdout == snapshot
+    assert "extrapolated: in proportion to memory" in done.stderr
+
+
+def test_estimate_as_json(usage, snapshot):
+    done = rerank("estimate", usage, "--json")
+
+    assert done.returncode == 0
+    assert undated(json.loads(done.stdout)) == snapshot
+
+
+def test_estimate_as_csv_holds_the_whole_basis(usage):
+    rows = list(csv.DictReader(io.StringIO(rerank("estimate", usage, "--format", "csv").stdout)))
+
+    assert rows[0]["Item"] == "realtime"
+    assert rows[1]["Basis"] == "published: AWS Price List 2026-09-22"
+    assert rows[-1]["Item"] == "total"
+
+
+def test_faults_of_a_usage_file_are_all_told_and_end_with_2(tmp_path):
+    path = tmp_path / "usage.json"
+    path.write_text('{"items": [{"kind": "realtime", "instance": "ml.m5.xlarge"}, {"kind": "nothing"}], "regoin": "x"}')
+
+    done = rerank("estimate", str(path))
+
+    assert done.returncode == 2
+    assert done.stdout == ""
+    for part in ("items[0].hours: is missing", "items[1].kind: is 'nothing'", "regoin: is not a known field"):
+        assert part in done.stderr
+
+
+def test_a_usage_file_that_is_not_there_ends_with_2(tmp_path):
+    done = rerank("estimate", str(tmp_path / "none.json"))
+
+    assert done.returncode == 2
+    assert "can't be read" in done.stderr
+
+
+def test_compare_as_a_table(snapshot):
+    done = rerank("compare", "--profiles", PROFILES, "--model", "tiny", "--model", "base", "--model", "minilm-l12")
+
+    assert done.returncode == 0
+    assert done.stdout == snapshot
+    table = [line for line in done.stdout.splitlines() if "ml." in line and "scaled" in line]
+    assert table
+    assert max(map(len, table)) <= 120
+
+
+def test_compare_as_json(snapshot):
+    done = rerank(
+        "compare",
+        "--profiles",
+        PROFILES,
+        "--model",
+        "tiny",
+        "--instance",
+        "ml.c6i.*large",
+        "--max-p95-ms=3000",
+        "--json",
+    )
+
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    assert undated(document) == snapshot
+    for option in document["options"]:
+        assert Decimal(option["monthly_cost"]) == sum(Decimal(line["cost"]) for line in option["components"])
+
+
+def test_compare_shows_all_rows_on_request():
+    few = rerank("compare", "--profiles", PROFILES, "--model", "tiny", "--format", "csv")
+    all_ = rerank("compare", "--profiles", PROFILES, "--model", "tiny", "--format", "csv", "--top", "0")
+
+    assert len(few.stdout.splitlines()) == 1 + 2 * 3
+    assert len(all_.stdout.splitlines()) > 100
+
+
+def test_compare_reads_a_workload(tmp_path):
+    path = tmp_path / "workload.toml"
+    path.write_text('name = "mine"\nrequests_per_second = 0.2\ndocuments_per_request = 10\ntokens_per_document = 80\n')
+
+    done = rerank("compare", "--profiles", PROFILES, "--model", "tiny", "--workload", str(path), "--json")
+
+    document = json.loads(done.stdout)
+    assert document["workload"]["name"] == "mine"
+    assert document["workload"]["max_p95_ms"] is None
+
+
+def test_faults_of_a_workload_are_all_told(tmp_path):
+    path = tmp_path / "workload.toml"
+    path.write_text("requests_per_second = -1\ndocuments_per_request = 0\nspeed = 3\n")
+
+    done = rerank("compare", "--workload", str(path))
+
+    assert done.returncode == 2
+    for part in ("requests_per_second", "documents_per_request", "tokens_per_document: is missing", "speed"):
+        assert part in done.stderr
+
+
+def test_a_workload_that_is_not_toml_is_told(tmp_path):
+    path = tmp_path / "workload.toml"
+    path.write_text("requests_per_second = = 1\n")
+
+    done = rerank("compare", "--workload", str(path))
+
+    assert done.returncode == 2
+    assert "is not TOML" in done.stderr
+
+
+def test_all_unknown_names_are_told_at_once():
+    done = rerank("compare", "--model", "x", "--model", "y", "--region", "mars-1", "--instance", "ml.zz*", "--top=-1")
+
+    assert done.returncode == 2
+    for part in ("'x'", "'y'", "'mars-1'", "'ml.zz*'", "--top: is -1"):
+        assert part in done.stderr
+
+
+def test_an_instance_pattern_and_serverless_exclude_each_other():
+    done = rerank("compare", "--mode", "serverless", "--instance", "ml.c6i.*")
+
+    assert done.returncode == 2
+    assert "leave one out" in done.stderr
+
+
+@pytest.mark.parametrize("limit", [("--max-p95-ms", "0.5"), ("--min-quality", "99")])
+def test_nothing_within_the_limits_ends_with_3_and_still_shows_the_options(limit):
+    done = rerank("compare", "--profiles", PROFILES, "--model", "tiny", *limit)
+
+    assert done.returncode == 3
+    assert "ml.g4dn.xlarge" in done.stdout
+    assert limit[1] in done.stderr
+
+
+def test_without_profiles_nothing_can_be_ranked(tmp_path):
+    done = rerank("compare", "--profiles", str(tmp_path), "--model", "tiny")
+
+    assert done.returncode == 3
+    assert "rerank bench record" in done.stderr
+
+
+def test_help_names_every_option(snapshot):
+    assert rerank("compare", "--help").stdout == snapshot
+    assert rerank("estimate", "--help").stdout == snapshot
