@@ -27,7 +27,7 @@ class EndpointStack(cdk.Stack):
 
     def __init__(self, scope: Construct, plan: Plan, deployment: Deployment, key: kms.IKey, options: Options) -> None:
         super().__init__(scope, deployment.stack, env=environment(plan), description=describe(plan, deployment))
-        tag(self, plan, model=deployment.model)
+        tag(self, plan=plan.id, model=deployment.model)
         artifact = ModelData.of(self, deployment, options)
         image = ContainerImage.of(self, deployment, options)
         storage_key = key if takes_key(deployment) else None

@@ -22,7 +22,7 @@ class FoundationStack(cdk.Stack):
             env=environment(plan),
             description="Shared by all rerank-toolkit endpoints: the key that encrypts their storage",
         )
-        tag(self, plan)
+        tag(self)  # not the plan: it serves the endpoints of all plans
         self.key = encryption_key(self)
 
 

@@ -24,11 +24,15 @@ def add_outputs(stack: cdk.Stack, plan: Plan, endpoint: sagemaker.CfnEndpoint) -
 
 
 def invoke_command(endpoint: str, region: str) -> str:
-    """A line for a shell that asks the endpoint to rank two documents."""
-    return shlex.join(
+    """A line for a shell that asks the endpoint to rank two documents.
+
+    The body goes through stdin because the two major versions of the AWS command line disagree on how to take it
+    as an argument: only version 2 knows --cli-binary-format, and wants it.
+    """
+    command = shlex.join(
         [
             *("aws", "sagemaker-runtime", "invoke-endpoint", "--region", region, "--endpoint-name", endpoint),
-            *("--content-type", "application/json", "--cli-binary-format", "raw-in-base64-out"),
-            *("--body", json.dumps(EXAMPLE), "/dev/stdout"),
+            *("--content-type", "application/json", "--body", "fileb:///dev/stdin", "/dev/stdout"),
         ]
     )
+    return f"echo {shlex.quote(json.dumps(EXAMPLE))} | {command}"

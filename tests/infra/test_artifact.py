@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from infra.artifact import Archive, UnusableArchive
+from infra.archive import Archive, UnusableArchive
 from infra.options import Options
 from rerank_toolkit.contracts import documents
 from rerank_toolkit.contracts.manifest import Manifest
@@ -70,9 +71,17 @@ def test_a_model_that_is_not_packaged_synthesises_and_its_deploy_names_the_comma
     # What `cdk deploy` runs to get the file.
     result = subprocess.run(asset["source"]["executable"], capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 1
+    assert result.stdout == ""
     assert f"rerank package minilm-l12 --engine torch --dtype fp32 --out {tmp_path / MODEL}" in result.stderr
     assert "Traceback" not in result.stderr
     assert _assets(assembly, "RerankTinyCpu") == []
+
+
+def test_an_archive_that_comes_after_the_templates_asks_for_new_ones(packaged):
+    command = [sys.executable, "-m", "infra.archive", str(packaged), MODEL, "torch", "fp32"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"{packaged}.tar.gz came after the templates were made. Run cdk deploy again.\n"
 
 
 @pytest.mark.parametrize(
@@ -84,29 +93,29 @@ def test_a_model_that_is_not_packaged_synthesises_and_its_deploy_names_the_comma
         ({"schema_version": 9}, "schema_version is 9, this toolkit reads up to 1"),
     ],
 )
-def test_an_archive_that_is_not_what_the_plan_says_is_refused(packaged, deployment, changes, message):
+def test_an_archive_that_is_not_what_the_plan_says_is_refused(packaged, changes, message):
     _alter(packaged, **changes)
     with pytest.raises(UnusableArchive, match=message):
-        Archive.open(packaged, _local(deployment))
+        Archive.open(packaged, MODEL, "torch", "fp32")
 
 
 @pytest.mark.parametrize("length", [0, 20, 200])
-def test_a_truncated_archive_is_refused(packaged, deployment, length):
+def test_a_truncated_archive_is_refused(packaged, length):
     archive = packaged.with_name(f"{MODEL}.tar.gz")
     archive.write_bytes(archive.read_bytes()[:length])
     with pytest.raises(UnusableArchive, match=r"can't be used: .* Package it anew: rerank package minilm-l12"):
-        Archive.open(packaged, _local(deployment))
+        Archive.open(packaged, MODEL, "torch", "fp32")
 
 
-def test_an_archive_without_a_manifest_is_refused(packaged, deployment):
+def test_an_archive_without_a_manifest_is_refused(packaged):
     with tarfile.open(packaged.with_name(f"{MODEL}.tar.gz"), "w:gz") as archive:
         archive.add(packaged / "tokenizer.json", "tokenizer.json")
     with pytest.raises(UnusableArchive, match=r"it has no manifest\.json"):
-        Archive.open(packaged, _local(deployment))
+        Archive.open(packaged, MODEL, "torch", "fp32")
 
 
-def test_the_digest_follows_the_content(packaged, deployment):
-    first = Archive.open(packaged, _local(deployment)).digest
-    assert Archive.open(packaged, _local(deployment)).digest == first
+def test_the_digest_follows_the_content(packaged):
+    first = Archive.open(packaged, MODEL, "torch", "fp32").digest
+    assert Archive.open(packaged, MODEL, "torch", "fp32").digest == first
     _alter(packaged, revision="another")
-    assert Archive.open(packaged, _local(deployment)).digest != first
+    assert Archive.open(packaged, MODEL, "torch", "fp32").digest != first

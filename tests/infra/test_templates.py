@@ -143,10 +143,13 @@ def test_the_image_can_be_built_from_the_repository(plan, deployment, synthesise
 def test_the_invoke_command_asks_this_endpoint(render, deployment):
     template = render(deployment())
     assert template["Outputs"]["EndpointName"]["Value"]["Fn::GetAtt"][1] == "EndpointName"
-    words = shlex.split(template["Outputs"]["InvokeCommand"]["Value"])
-    assert words[:3] == ["aws", "sagemaker-runtime", "invoke-endpoint"]
-    assert words[words.index("--endpoint-name") + 1] == "RerankTinyCpu"
-    assert json.loads(words[words.index("--body") + 1]) == EXAMPLE
+    command = template["Outputs"]["InvokeCommand"]["Value"]
+    body, _, words = command.partition(" | ")
+    assert json.loads(shlex.split(body)[1]) == EXAMPLE
+    assert shlex.split(words)[:3] == ["aws", "sagemaker-runtime", "invoke-endpoint"]
+    assert (
+        "--endpoint-name RerankTinyCpu --content-type application/json --body fileb:///dev/stdin /dev/stdout" in words
+    )
 
 
 def test_the_plan_that_ships_gives_a_stack_for_each_deployment(tmp_path):
