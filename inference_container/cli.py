@@ -60,8 +60,9 @@ def serve_model(
 
     def announce(served: ServedModel, startup_s: float) -> None:
         manifest, engine = served.manifest, served.engine
+        threads = "1 thread" if served.threads == 1 else f"{served.threads} threads"
         say(
-            f"serving {manifest.display_name} ({engine.name} {engine.dtype}, {served.threads} threads, "
+            f"serving {manifest.display_name} ({engine.name} {engine.dtype}, {threads}, "
             f"ready in {startup_s:.1f} s) on {address}"
         )
 

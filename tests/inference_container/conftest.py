@@ -1,7 +1,8 @@
-"""Real servers as processes, on small seeded artifacts."""
+"""Checkpoints small enough to write in a millisecond, and real servers as processes on small artifacts."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -16,8 +17,13 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from safetensors.numpy import save_file
 
-STARTUP_LIMIT_S = 120
+from inference_container.seeded import seeded_tensors, seeded_tokenizer
+from rerank_toolkit.catalog.models import Model
+from rerank_toolkit.catalog.shapes import Shape
+
+LIMIT_S = 120
 
 
 class ServerProcess:
@@ -53,13 +59,15 @@ class ServerProcess:
             return None
 
     def wait_until_ready(self) -> None:
-        end = time.monotonic() + STARTUP_LIMIT_S
-        while self.ping() != 200:
+        self.wait_until(lambda: self.ping() == 200)
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Polls; raises with the log if the server ends meanwhile, or if it takes longer than LIMIT_S."""
+        end = time.monotonic() + LIMIT_S
+        while not condition():
             if self.process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(
-                    f"the server did not start (exit code {self.process.poll()}): {self.log.read_text()}"
-                )
-            time.sleep(0.05)
+                raise RuntimeError(f"exit code {self.process.poll()}, log:\n{self.log.read_text()}")
+            time.sleep(0.02)
 
     def rerank(self, body: object, **kwargs: Any) -> httpx.Response:
         return self.http.post("/invocations", json=body, **kwargs)
@@ -122,3 +130,52 @@ def server(small_jinabert: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as sock:
         return int(sock.getsockname()[1])
+
+
+@pytest.fixture
+def two_layers() -> Model:
+    """A row such as the catalogue's."""
+    return Model(
+        id="two-layer-bert",
+        alias="two",
+        stack="RerankTwo",
+        kind="reranker",
+        shape=Shape(
+            family="bert",
+            layers=2,
+            hidden=24,
+            heads=4,
+            intermediate=48,
+            vocabulary=300,
+            positions=64,
+            token_types=2,
+        ),
+        max_tokens=64,
+        license="Apache-2.0",
+        weights=("seeded:1",),
+    )
+
+
+@pytest.fixture
+def checkpoint(two_layers: Model, tmp_path: Path) -> Path:
+    """A Hugging Face folder with the weights of seed 1, and a config.json that asks for remote code."""
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    shape = two_layers.shape
+    config = {
+        "model_type": "bert",
+        "num_hidden_layers": shape.layers,
+        "hidden_size": shape.hidden,
+        "num_attention_heads": shape.heads,
+        "intermediate_size": shape.intermediate,
+        "vocab_size": shape.vocabulary,
+        "type_vocab_size": shape.token_types,
+        "max_position_embeddings": shape.positions,
+        "layer_norm_eps": shape.layer_norm_eps,
+        "hidden_act": "gelu",
+        "auto_map": {"AutoModel": "somebody/code--modeling.Model"},
+    }
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text(seeded_tokenizer(shape).to_str())
+    save_file(seeded_tensors(shape, 1), folder / "model.safetensors")
+    return folder
