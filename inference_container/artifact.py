@@ -83,8 +83,8 @@ def open_artifact(path: Path) -> Artifact:
     if not path.is_dir():
         found = "is a file; unpack it into a folder first" if path.exists() else "does not exist"
         raise ArtifactError(path, [Fault("folder", found, "missing")], "Make one with: rerank package MODEL --out DIR")
-    if not (path / FILE_NAME).is_file():
-        fault = Fault(FILE_NAME, "is missing, so nothing vouches for this folder", "missing")
+    if not (path / FILE_NAME).is_file() or (path / FILE_NAME).is_symlink():
+        fault = Fault(FILE_NAME, "is missing or a link, so nothing vouches for this folder", "missing")
         raise ArtifactError(path, [fault], _REPACKAGE)
     manifest = documents.read(path / FILE_NAME, Manifest)
     faults = [*_check_listed(path, manifest), *_find_unlisted(path, manifest)]

@@ -172,4 +172,6 @@ def _read_pickle(path: Path) -> dict[str, NDArray[Any]]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
         raise UnreadableWeights(f"{path} is damaged or holds more than tensors: {str(error).splitlines()[0]}") from None
+    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
+        raise UnreadableWeights(f"{path} holds more than tensors; expected a state_dict")
     return {name: tensor.float().numpy() for name, tensor in state.items()}

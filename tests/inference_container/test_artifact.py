@@ -86,7 +86,10 @@ def _list_absolute(manifest: dict) -> None:
         (lambda folder: (folder / "tokenizer.json").unlink(), r"tokenizer.json: is missing; the manifest lists it"),
         (lambda folder: (folder / "model.py").write_text("1"), r"model.py: is not in the manifest"),
         (lambda folder: (folder / "code").mkdir() or (folder / "code/x").touch(), r"code/x: is not in the manifest"),
-        (lambda folder: (folder / "manifest.json").unlink(), r"manifest.json: is missing, so nothing vouches"),
+        (
+            lambda folder: (folder / "manifest.json").unlink(),
+            r"manifest.json: is missing or a link, so nothing vouches",
+        ),
         (shutil.rmtree, r"folder: does not exist"),
         (_change_manifest(_list_outside), r"'../secret': is no name for a file of an artifact"),
         (_change_manifest(_list_absolute), r"'/etc/hostname': is no name for a file of an artifact"),

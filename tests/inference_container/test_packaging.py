@@ -18,20 +18,7 @@ from inference_container.artifact import ArtifactError, archive_holds, open_arti
 from inference_container.packaging import WeightsUnavailable, default_folder, package
 from inference_container.seeded import seeded_tensors
 from rerank_toolkit.catalog.models import Model, find_model
-from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.errors import InvalidInput
-
-SHAPE = Shape(family="bert", layers=2, hidden=24, heads=4, intermediate=48, vocabulary=300, positions=64, token_types=2)
-MODEL = Model(
-    id="two-layer-bert",
-    alias="two",
-    stack="RerankTwo",
-    kind="reranker",
-    shape=SHAPE,
-    max_tokens=64,
-    license="Apache-2.0",
-    weights=("seeded:1",),
-)
 
 
 @pytest.fixture
@@ -40,38 +27,43 @@ def said() -> list[str]:
     return []
 
 
-def test_an_artifact_says_what_it_is(tmp_path: Path, said: list[str]) -> None:
-    made = package(MODEL, tmp_path / "out", progress=said.append)
+def test_an_artifact_says_what_it_is(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
+    made = package(two_layers, tmp_path / "out", progress=said.append)
     manifest = open_artifact(tmp_path / "out").manifest
     assert not made.reused
     assert manifest == made.artifact.manifest
     assert (manifest.model_id, manifest.source, manifest.revision) == ("two-layer-bert", "seeded:1", "1")
-    assert (manifest.seeded, manifest.engine, manifest.dtype, manifest.shape) == (True, "torch", "fp32", SHAPE)
+    assert (manifest.seeded, manifest.engine, manifest.dtype, manifest.shape) == (
+        True,
+        "torch",
+        "fp32",
+        two_layers.shape,
+    )
     assert "random weights" in made.note.lower()
 
 
 @pytest.mark.parametrize(("dtype", "precision"), [("bf16", 2**-8), ("fp16", 2**-10)])
-def test_weights_are_cast(tmp_path: Path, said: list[str], dtype: str, precision: float) -> None:
-    package(MODEL, tmp_path / "out", dtype=dtype, progress=said.append)
+def test_weights_are_cast(two_layers: Model, tmp_path: Path, said: list[str], dtype: str, precision: float) -> None:
+    package(two_layers, tmp_path / "out", dtype=dtype, progress=said.append)
     weights = load_torch_file(tmp_path / "out" / "model.safetensors")
     assert {tensor.dtype for tensor in weights.values()} == {{"bf16": torch.bfloat16, "fp16": torch.float16}[dtype]}
-    for name, tensor in seeded_tensors(SHAPE, 1).items():
+    for name, tensor in seeded_tensors(two_layers.shape, 1).items():
         np.testing.assert_allclose(weights[name].float().numpy(), tensor, rtol=precision, atol=1e-7)
 
 
-def test_packaging_again_keeps_what_stands(tmp_path: Path, said: list[str]) -> None:
-    package(MODEL, tmp_path / "out", progress=said.append)
+def test_packaging_again_keeps_what_stands(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
+    package(two_layers, tmp_path / "out", progress=said.append)
     before = (tmp_path / "out" / "model.safetensors").stat()
-    again = package(MODEL, tmp_path / "out", progress=said.append)
+    again = package(two_layers, tmp_path / "out", progress=said.append)
     assert again.reused
     assert (tmp_path / "out" / "model.safetensors").stat() == before
     assert "kept" in said[-1]
 
 
-def test_force_packages_anew_with_the_same_bytes(tmp_path: Path, said: list[str]) -> None:
-    package(MODEL, tmp_path / "out", progress=said.append)
+def test_force_packages_anew_with_the_same_bytes(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
+    package(two_layers, tmp_path / "out", progress=said.append)
     before = (tmp_path / "out.tar.gz").read_bytes()
-    assert not package(MODEL, tmp_path / "out", force=True, progress=said.append).reused
+    assert not package(two_layers, tmp_path / "out", force=True, progress=said.append).reused
     assert (tmp_path / "out.tar.gz").read_bytes() == before
 
 
@@ -81,38 +73,38 @@ def test_force_packages_anew_with_the_same_bytes(tmp_path: Path, said: list[str]
     ids=["another source", "another dtype"],
 )
 def test_another_artifact_in_the_folder_is_replaced_and_named(
-    tmp_path: Path, said: list[str], other: dict[str, str]
+    two_layers: Model, tmp_path: Path, said: list[str], other: dict[str, str]
 ) -> None:
-    package(MODEL, tmp_path / "out", **other, progress=said.append)
-    made = package(MODEL, tmp_path / "out", progress=said.append)
+    package(two_layers, tmp_path / "out", **other, progress=said.append)
+    made = package(two_layers, tmp_path / "out", progress=said.append)
     assert not made.reused
     assert any("it is replaced" in line for line in said)
     assert open_artifact(tmp_path / "out").manifest.source == "seeded:1"
     assert open_artifact(tmp_path / "out").manifest.dtype == "fp32"
 
 
-def test_a_damaged_artifact_is_packaged_anew(tmp_path: Path, said: list[str]) -> None:
-    package(MODEL, tmp_path / "out", progress=said.append)
+def test_a_damaged_artifact_is_packaged_anew(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
+    package(two_layers, tmp_path / "out", progress=said.append)
     (tmp_path / "out" / "tokenizer.json").write_text("{}")
-    assert not package(MODEL, tmp_path / "out", progress=said.append).reused
+    assert not package(two_layers, tmp_path / "out", progress=said.append).reused
     assert open_artifact(tmp_path / "out")
     assert any("tokenizer.json: has 2 bytes" in line for line in said)
 
 
-def test_a_missing_archive_is_written_without_packaging_anew(tmp_path: Path, said: list[str]) -> None:
-    package(MODEL, tmp_path / "out", progress=said.append)
+def test_a_missing_archive_alone_is_written_anew(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
+    package(two_layers, tmp_path / "out", progress=said.append)
     before = (tmp_path / "out.tar.gz").read_bytes()
     (tmp_path / "out.tar.gz").unlink()
-    made = package(MODEL, tmp_path / "out", progress=said.append)
+    made = package(two_layers, tmp_path / "out", progress=said.append)
     assert made.reused
     assert archive_holds(made.artifact)
     assert (tmp_path / "out.tar.gz").read_bytes() == before
 
 
-def test_sources_are_tried_in_order_and_each_failure_is_told(tmp_path: Path, said: list[str]) -> None:
-    model = msgspec.structs.replace(MODEL, weights=(f"dir:{tmp_path / 'nowhere'}", "seeded:5"))
+def test_sources_are_tried_in_order_and_failures_told(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
+    model = msgspec.structs.replace(two_layers, weights=(f"dir:{tmp_path / 'nowhere'}", "seeded:5"))
     assert package(model, tmp_path / "out", progress=said.append).artifact.manifest.source == "seeded:5"
-    broken = msgspec.structs.replace(MODEL, weights=(f"dir:{tmp_path / 'nowhere'}", f"dir:{tmp_path / 'void'}"))
+    broken = msgspec.structs.replace(two_layers, weights=(f"dir:{tmp_path / 'nowhere'}", f"dir:{tmp_path / 'void'}"))
     with pytest.raises(WeightsUnavailable) as caught:
         package(broken, tmp_path / "other", progress=said.append)
     text = str(caught.value)
@@ -122,20 +114,20 @@ def test_sources_are_tried_in_order_and_each_failure_is_told(tmp_path: Path, sai
     assert not (tmp_path / "other").exists()
 
 
-def test_a_folder_that_holds_other_things_is_left_alone(tmp_path: Path, said: list[str]) -> None:
+def test_a_folder_that_holds_other_things_is_left_alone(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ArtifactError, match=r"notes.txt: is there already"):
-        package(MODEL, tmp_path, progress=said.append)
+        package(two_layers, tmp_path, progress=said.append)
 
 
-def test_int8_is_refused(tmp_path: Path, said: list[str]) -> None:
+def test_int8_is_refused(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
     with pytest.raises(InvalidInput, match="expected torch with fp32, bf16, fp16"):
-        package(MODEL, tmp_path / "out", dtype="int8", progress=said.append)
+        package(two_layers, tmp_path / "out", dtype="int8", progress=said.append)
 
 
-def test_default_folder_is_named_by_model_and_dtype() -> None:
-    assert default_folder(MODEL) == Path("artifacts/two-layer-bert")
-    assert default_folder(MODEL, "bf16") == Path("artifacts/two-layer-bert-bf16")
+def test_default_folder_is_named_by_model_and_dtype(two_layers: Model) -> None:
+    assert default_folder(two_layers) == Path("artifacts/two-layer-bert")
+    assert default_folder(two_layers, "bf16") == Path("artifacts/two-layer-bert-bf16")
 
 
 def test_the_genuine_default_model_scores_as_its_card_says(minilm_l12: Path) -> None:
@@ -180,7 +172,7 @@ def test_the_genuine_default_model_tells_where_it_is_from(minilm_l12: Path) -> N
     assert "dequantised from int8 ONNX" in notice
 
 
-def test_a_folder_written_by_transformers_gives_the_same_weights(tmp_path: Path, said: list[str]) -> None:
+def test_a_folder_written_by_transformers_is_packaged(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
     # GIVEN a checkpoint that transformers saved, with its config.json
     config = BertConfig(
         vocab_size=300,
@@ -193,10 +185,10 @@ def test_a_folder_written_by_transformers_gives_the_same_weights(tmp_path: Path,
     )
     model = BertForSequenceClassification(config)
     model.save_pretrained(tmp_path / "checkpoint")
-    package(MODEL, tmp_path / "seeded", progress=said.append)
+    package(two_layers, tmp_path / "seeded", progress=said.append)
     shutil.copy(tmp_path / "seeded" / "tokenizer.json", tmp_path / "checkpoint")
     # WHEN it is packaged
-    made = package(MODEL, tmp_path / "out", source=f"dir:{tmp_path / 'checkpoint'}", progress=said.append)
+    made = package(two_layers, tmp_path / "out", source=f"dir:{tmp_path / 'checkpoint'}", progress=said.append)
     # THEN the artifact holds its weights, and names the folder without the way to it
     assert made.artifact.manifest.source == "dir:checkpoint"
     assert made.artifact.manifest.revision.startswith("sha256:")
