@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, ArgumentCollection, Group, Parameter
 from cyclopts.validators import LimitedChoice, Number
 
 from rerank_toolkit.bench import summary
@@ -29,7 +29,13 @@ QUICK_S = 15.0
 # One refusal is part of what is measured, so nothing is sent twice behind the bench's back.
 NO_RETRIES = Retries(attempts=1)
 
-TARGET = Group("What is measured, one of", sort_key=0, validator=LimitedChoice(1, 1))
+
+def _one_target(arguments: ArgumentCollection) -> None:
+    if sum(argument.has_tokens for argument in arguments) != 1:
+        raise ValueError(f"Name exactly one of {', '.join(argument.name for argument in arguments)}.")
+
+
+TARGET = Group("Target", sort_key=0, validator=_one_target)
 TIME = Group("Time", sort_key=1, validator=LimitedChoice(0, 1))
 FLAG = {"negative": (), "show_default": False}
 

@@ -30,6 +30,8 @@ LONGEST_SHARE = 0.25
 """Of the grid's time, for one request."""
 LONGEST_S = 30.0
 """Half of what SageMaker gives an endpoint to answer: the prediction may be wrong by a factor."""
+CHEAP = 0.1
+"""Of the longest request: what costs less is scouted twice, for the first of a shape may be slow for once."""
 LENGTH_EXPONENT = 1.5
 """Growth of compute with length, between the feed-forward's 1 and attention's 2."""
 SAME_LENGTH = 1.1
@@ -87,18 +89,17 @@ def falls_in_round(samples: int, index: int, rounds: int) -> bool:
 def predict_seconds(known: Mapping[Shape, float], shape: Shape) -> float:
     """An upper guess for `shape` from smaller ones: no gain by batching, LENGTH_EXPONENT for longer texts.
 
-    0 for the first shape of all, infinite where the smaller ones were left out.
+    The lowest of what each smaller shape lets expect, so that one slow answer doesn't count; 0 if there is none.
     """
     documents, tokens = shape
-    if not known:
-        return 0.0
-    fewer = [count for count, length in known if length == tokens and count < documents]
-    if fewer:
-        return known[max(fewer), tokens] * documents / max(fewer)
-    shorter = [length for count, length in known if count == documents and length < tokens]
-    if not shorter or documents != min(count for count, _ in known):
-        return math.inf
-    return float(known[documents, max(shorter)] * (tokens / max(shorter)) ** LENGTH_EXPONENT)
+    return min(
+        (
+            seconds * documents / fewer * (tokens / shorter) ** LENGTH_EXPONENT
+            for (fewer, shorter), seconds in known.items()
+            if fewer <= documents and shorter <= tokens
+        ),
+        default=0.0,
+    )
 
 
 def _scout(
@@ -114,16 +115,17 @@ def _scout(
     for shape in sorted(requests, key=lambda shape: (shape[0] * shape[1], shape[1])):
         if shape[1] > cut_at:
             continue
-        known = {other: sample.latency_ms / 1000 for other, sample in scouted.items()}
-        if predict_seconds(known, shape) > min(longest, end - time.monotonic()):
+        costs = {other: sample.latency_ms / 1000 for other, sample in scouted.items()}
+        if predict_seconds(costs, shape) > min(longest, end - time.monotonic()):
             left_out.append(shape)
             continue
         try:
             sample = target.ask(*requests[shape])
+            if sample.latency_ms / 1000 < longest * CHEAP:
+                sample = min(sample, target.ask(*requests[shape]), key=lambda sample: sample.latency_ms)
         except (InvalidRequest, Overloaded, TimedOut) as error:
             refusal = error
-            left_out.append(shape)
-            progress(f"{_name(shape)} left out: {error}")
+            progress(f"left out {_names([shape])}: {error}")
             continue
         if sample.truncated_documents:
             cut_at = _cut_at(scouted, shape, sample)
@@ -134,7 +136,7 @@ def _scout(
         raise refusal or RuntimeError("no shape was asked for. This is a bug.")
     left_out = [shape for shape in left_out if shape[1] <= cut_at]
     if left_out:
-        progress(f"left out for want of time: {', '.join(_name(shape) for shape in sorted(left_out))}")
+        progress(f"left out for want of time: {_names(left_out)}")
     return scouted
 
 
@@ -174,5 +176,9 @@ def _tokens_per_document(sample: Sample) -> float:
     return sample.origin.tokens / sample.documents
 
 
-def _name(shape: Shape) -> str:
-    return f"{shape[0]}×{shape[1]} tokens"
+def _names(shapes: Sequence[Shape]) -> str:
+    """Such as "16, 64 documents of 2,048 tokens; 4, 16, 64 documents of 8,192 tokens"."""
+    counts: dict[int, list[str]] = {}
+    for count, tokens in sorted(shapes, key=lambda shape: (shape[1], shape[0])):
+        counts.setdefault(tokens, []).append(str(count))
+    return "; ".join(f"{', '.join(of_tokens)} documents of {tokens:,} tokens" for tokens, of_tokens in counts.items())

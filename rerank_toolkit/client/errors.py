@@ -22,7 +22,7 @@ from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.wire import ErrorBody
 
-MOST_TEXT = 500
+MOST_TEXT = 300
 """Characters shown of an error body that isn't ours: a proxy's HTML page helps nobody in full."""
 
 
@@ -98,7 +98,7 @@ def _read_body(body: bytes) -> tuple[str, list[Fault]]:
     try:
         error = msgspec.json.decode(body, type=ErrorBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return body[: 4 * MOST_TEXT].decode("utf-8", "replace").strip()[:MOST_TEXT], []
+        return " ".join(body[: 4 * MOST_TEXT].decode("utf-8", "replace").split())[:MOST_TEXT], []
     return error.detail, [Fault(item.field, item.message, item.type) for item in error.errors or []]
 
 

@@ -128,7 +128,7 @@ def _make_client(region: str | None, profile: str | None, timeout_s: float) -> A
         return boto3.Session(region_name=region, profile_name=profile).client("sagemaker-runtime", config=config)
     except exceptions.NoRegionError as error:
         raise NotAuthorized(
-            "no AWS region is set; pass region=…, set AWS_REGION or name one in the AWS profile"
+            "no AWS region is set; name one for this call, in AWS_REGION or in the AWS profile"
         ) from error
     except exceptions.BotoCoreError as error:
         raise NotAuthorized(f"the AWS configuration can't be used: {error}") from error

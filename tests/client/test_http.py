@@ -154,7 +154,7 @@ def test_an_error_page_that_is_not_ours_is_shown_cut(loopback):
     with pytest.raises(ServerFailed, match=r"Bad Gateway\): <html>xxx") as caught:
         ask(loopback)
 
-    assert len(str(caught.value)) < 700
+    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("body", [b"<html>", {"predictions": [1]}, b"\xff\xfe"])
