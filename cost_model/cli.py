@@ -23,6 +23,9 @@ from rerank_toolkit.contracts.usage import Usage
 app = App(name="cost", help="What a deployment costs, and which one is cheapest.")
 
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
+prices_app = App(name="prices", help="The prices that every figure stands on.")
+app.command(prices_app)
+
 REPEATABLE = Parameter(negative=(), show_default=False)
 
 
@@ -137,6 +140,29 @@ def compare(
     if comparison.chosen is None:
         why_nothing = [] if comparison.options else left_out_lines(comparison)
         raise NothingMeetsConstraints("\n".join([comparison.reason, *(f"  {line}" for line in why_nothing)]))
+
+
+@prices_app.command
+def show(*, region: str = "us-east-1", instance: str = "*", format: Format = "table", as_json: AsJson = False) -> None:
+    """Hosting prices by the hour, of async endpoints and batch transform too, and serverless prices by the second.
+
+    Parameters
+    ----------
+    region
+        AWS region.
+    instance
+        Only instance types that match this pattern, such as 'ml.c7i.*'; leaves serverless out.
+    format
+        table, json, markdown or csv.
+    as_json
+        The same as --format json.
+    """
+    from cost_model.report.prices import COLUMNS, price_rows  # noqa: PLC0415
+
+    prices = load_prices()
+    _choose((), instance=instance, region=region, top=0, prices=prices)
+    say(f"{region}, {prices.header.currency}, {prices.header.source}")
+    print_table(COLUMNS, price_rows(prices, region, instance), format="json" if as_json else format)
 
 
 def _workload(path: Path | None, *, max_p95_ms: float | None, min_quality: float | None) -> Workload:

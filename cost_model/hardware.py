@@ -27,6 +27,7 @@ class MeasuredCpu(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 class Gpu(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: str
+    reported: list[str] = []
     fp16_tflops: float
     basis: Literal["published", "recalled"]
 
@@ -88,15 +89,8 @@ def instance_peak(instance: Instance) -> Peak | Unknown:
     """
     if instance.kind == "accelerator":
         return Unknown(f"no engine here runs on {instance.accelerator}", "no engine here runs on its accelerator")
-    if instance.kind == "gpu":
-        found = next((gpu for gpu in load_hardware().gpu if gpu.name == instance.gpu), None)
-        if found is None:
-            return Unknown(f"no fp16 peak is known of the GPU {instance.gpu}", "no fp16 peak is known of its GPU")
-        derating = load_hardware().assumed.gpu_derating
-        return Peak(
-            gflops=found.fp16_tflops * 1000 * derating,
-            formula=f"one {found.name} × {found.fp16_tflops:g} fp16 TFLOPS ({found.basis}) × {derating:g} (assumed)",
-        )
+    if instance.gpu is not None:
+        return _gpu_peak(instance.gpu)
     if instance.family.startswith("t"):
         return Unknown("burstable: its sustained share of a core is not in the catalogue")
     if instance.cpu_clock_mhz is None:
@@ -116,11 +110,7 @@ def serverless_peak(memory_mb: int, vcpu_per_gb: float | None = None) -> Peak:
 def profile_peak(hardware: Hardware, cores: int) -> Peak | Unknown:
     """The peak of the machine a profile was measured on, for a server that used so many of its cores."""
     if hardware.gpu is not None:
-        found = next((gpu for gpu in load_hardware().gpu if hardware.gpu in gpu.name or gpu.name in hardware.gpu), None)
-        if found is None:
-            return Unknown(f"no fp16 peak is known of the GPU {hardware.gpu}")
-        derating = load_hardware().assumed.gpu_derating
-        return Peak(gflops=found.fp16_tflops * 1000 * derating, formula=f"one {found.name}")
+        return _gpu_peak(hardware.gpu)
     used = min(cores, hardware.physical_cores)
     for cpu in load_hardware().measured_cpu:
         if (cpu.cpu_model, cpu.instruction_set) == (hardware.cpu_model, hardware.instruction_set):
@@ -137,6 +127,18 @@ def profile_peak(hardware: Hardware, cores: int) -> Peak | Unknown:
     if not clocks or hardware.instruction_set not in load_hardware().flops_per_cycle:
         return Unknown(f"no clock is known of the CPU {hardware.cpu_model} ({hardware.instruction_set})")
     return cpu_peak(used, max(clocks), hardware.instruction_set)
+
+
+def _gpu_peak(name: str) -> Peak | Unknown:
+    """Of one GPU, derated: a server process uses one."""
+    for gpu in load_hardware().gpu:
+        if name in (gpu.name, *gpu.reported):
+            derating = load_hardware().assumed.gpu_derating
+            return Peak(
+                gflops=gpu.fp16_tflops * 1000 * derating,
+                formula=f"one {gpu.name} × {gpu.fp16_tflops:g} fp16 TFLOPS ({gpu.basis}) × {derating:g} (assumed)",
+            )
+    return Unknown(f"no fp16 peak is known of the GPU {name}", "no fp16 peak is known of its GPU")
 
 
 def _cores(cores: float) -> str:

@@ -41,15 +41,6 @@ class Law(msgspec.Struct, frozen=True, kw_only=True):
     error: float
     """Root mean square of the relative residuals of the compute seconds, over the profile's cells."""
 
-    def seconds(self, sequences: float, tokens: float, squared: float) -> float:
-        """Compute seconds on the machine that was measured."""
-        return (
-            self.per_request
-            + self.per_sequence * sequences
-            + self.per_token * tokens
-            + self.per_squared_token * squared
-        )
-
 
 class Moments(msgspec.Struct, frozen=True, kw_only=True):
     """A workload's request under a law: what scales with the processor, and what doesn't."""
@@ -185,7 +176,7 @@ def find_speed(
 ) -> Speed | Unknown:
     """The profile that tells most of how fast the model is on such a machine.
 
-    In this order: of this very model, on this very type, on the same kind of processor, of the same family, nearest
+    In this order: on the same kind of processor, of this very model, on this very type, of the same family, nearest
     in FLOPs for the workload's sequence, latest.
     """
     if not measured:
@@ -200,9 +191,9 @@ def find_speed(
     def preference(candidate: MeasuredModel) -> tuple[bool, bool, bool, bool, float, float]:
         profile = candidate.profile
         return (
+            (profile.hardware.gpu is not None) != gpu,
             profile.model_id != model.id,
             instance is None or profile.hardware.instance != instance,
-            (profile.hardware.gpu is not None) != gpu,
             load_models()[profile.model_id].family != model.family,
             abs(math.log(ratio(candidate))),
             -profile.measured_at.timestamp(),

@@ -13,7 +13,7 @@ from rerank_toolkit.contracts.usage import AzureContainerApps, AzureFunctions, C
 
 MIB_IN_GB = 1024
 SECONDS_IN_HOUR = 3600
-SHORTEST_TASK_HOURS = Decimal(60) / SECONDS_IN_HOUR
+SHORTEST_TASK_HOURS = Decimal("0.0166666667")
 """Fargate bills Linux tasks by the second from one minute on."""
 
 

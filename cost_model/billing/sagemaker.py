@@ -9,7 +9,7 @@ from cost_model.components import Component, component
 from cost_model.prices.book import PriceBook
 from rerank_toolkit.contracts.usage import Batch, Data, ProvisionedConcurrency, Realtime, Serverless, Storage
 
-SHORTEST_HOURS = Decimal(60) / 3600
+SHORTEST_HOURS = Decimal("0.0166666667")
 """Instances are billed by the second from one minute on."""
 
 

@@ -94,4 +94,6 @@ def plain_quantity(value: Decimal) -> str:
 
 
 def _at_least(value: Decimal, complete: bool) -> str:
-    return cents(value) if complete else f"at least {cents(value)}"
+    if complete:
+        return cents(value)
+    return f"at least {cents(value)}" if value else "unpriced"

@@ -199,6 +199,34 @@ def test_without_profiles_nothing_can_be_ranked(tmp_path):
     assert "rerank bench record" in done.stderr
 
 
-def test_help_names_every_option(snapshot):
-    assert rerank("compare", "--help").stdout == snapshot
-    assert rerank("estimate", "--help").stdout == snapshot
+@pytest.mark.parametrize("command", ["compare", "estimate"])
+def test_help(command, snapshot):
+    ours, _, _ = rerank(command, "--help").stdout.partition("╭─ Global options")
+
+    assert ours == snapshot
+
+
+def test_prices_are_shown_with_their_doubts_and_their_gaps():
+    done = rerank("prices", "show", "--format", "csv")
+
+    rows = {row["What"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
+    assert done.returncode == 0
+    assert (rows["ml.m5.xlarge"]["USD"], rows["ml.m5.xlarge"]["a"]) == ("0.23", "hour")
+    assert rows["serverless 2048 MB"]["USD"] == "0.00004"
+    assert rows["ml.r8g.xlarge"]["Note"].startswith("suspect")
+    assert (rows["ml.p5.4xlarge"]["USD"], rows["ml.p5.4xlarge"]["Basis"]) == ("?", "unknown")
+
+
+def test_an_estimate_that_misses_a_price_says_at_least(tmp_path):
+    path = tmp_path / "usage.json"
+    path.write_text(
+        '{"region": "us-west-2", "items": [{"kind": "serverless", "memory_mb": 2048, "seconds": 100000}, '
+        '{"kind": "data", "gb_in": 1}]}'
+    )
+
+    done = rerank("estimate", str(path))
+
+    assert done.returncode == 0
+    assert "at least 4.00" in done.stdout.splitlines()[-2]
+    assert "unpriced" in done.stdout
+    assert "no price of sagemaker data-in is known in us-west-2" in done.stderr

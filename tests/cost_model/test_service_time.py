@@ -62,9 +62,9 @@ def test_the_fit_finds_a_known_law_again():
 def test_noise_of_five_percent_shows_as_the_error_and_moves_predictions_little():
     law = fit(with_noise(tiny_profile().cells, 0.05))
 
-    truth = Law(**{**msgspec.to_builtins(law), **dict(zip(Law.__struct_fields__, TINY_LAW, strict=False))})
+    work = np.array([1, 25, 25 * 150, 25 * 150**2])
     assert 0.02 < law.error < 0.08
-    assert law.seconds(25, 3750, 25 * 150**2) == pytest.approx(truth.seconds(25, 3750, 25 * 150**2), rel=0.05)
+    assert work @ coefficients(law) == pytest.approx(work @ TINY_LAW, rel=0.05)
 
 
 def test_no_coefficient_is_negative_however_odd_the_figures():
@@ -191,6 +191,36 @@ def test_a_missing_place_or_a_file_that_is_no_profile_is_an_error(tmp_path):
     (tmp_path / "broken.json").write_text('{"model_id": 3}')
     with pytest.raises(InvalidInput, match=r"broken\.json"):
         load_profiles([tmp_path])
+
+
+def test_every_profile_that_ships_is_used_and_its_law_fits():
+    measured, unusable = load_profiles()
+
+    assert unusable == []
+    assert [one.profile.model_id for one in measured if one.law.error > 0.35] == []
+
+
+def test_a_gpu_goes_by_a_profile_of_a_gpu_even_of_another_model(tmp_path):
+    profile = tiny_profile()
+    on_gpu = msgspec.structs.replace(profile.hardware, gpu="Tesla T4")
+    write(tmp_path / "t4.json", msgspec.structs.replace(profile, hardware=on_gpu, dtype="fp16"))
+    measured, unusable = load_profiles([PROFILES, tmp_path])
+    assert not unusable
+
+    found = find_speed(find_model("minilm-l12"), WORKLOAD, measured, instance=None, gpu=True)
+
+    assert isinstance(found, Speed)
+    assert found.measured.machine == "Tesla T4"
+    assert found.work_ratio > 1
+
+
+def test_a_gpu_is_not_taken_for_one_whose_name_begins_alike(tmp_path):
+    hardware = msgspec.structs.replace(tiny_profile().hardware, gpu="NVIDIA L40S")
+
+    peak = profile_peak(hardware, 1)
+
+    assert isinstance(peak, Peak)
+    assert "L40S × 362" in peak.formula
 
 
 def test_without_profiles_a_speed_is_unknown():
