@@ -6,7 +6,7 @@ Quantities, rates and costs are exact Decimals; only what is printed for people 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import msgspec
 
@@ -74,4 +74,5 @@ def cents(value: Decimal) -> str:
     """For people: dollars to the cent, half up; what is above zero and below half a cent keeps two digits."""
     if 0 < value < Decimal("0.005"):
         return f"{value:.2g}" if value >= Decimal("0.0001") else f"{value:.1e}"
-    return f"{value.quantize(Decimal('0.01'), ROUND_HALF_UP):,}"
+    with localcontext(rounding=ROUND_HALF_UP):
+        return f"{value:,.2f}"

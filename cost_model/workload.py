@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,12 +21,12 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schema_version: int = 1
     name: str = "unnamed"
-    requests_per_second: Positive
+    requests_per_second: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)]
     """Mean over the month; arrivals are Poisson."""
-    documents_per_request: Annotated[int, msgspec.Meta(ge=1)]
-    tokens_per_document: Annotated[float, msgspec.Meta(ge=1)]
+    documents_per_request: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+    tokens_per_document: Annotated[float, msgspec.Meta(ge=1, le=1_000_000)]
     """Mean tokens of a pair as the model reads it: query, document and special tokens."""
-    tokens_cv: Annotated[float, msgspec.Meta(ge=0)] = 0.6
+    tokens_cv: Annotated[float, msgspec.Meta(ge=0, le=10)] = 0.6
     """Standard deviation over mean of that; lengths are lognormal."""
     max_p95_ms: Positive | None = None
     """Limit of the response time's 95th percentile."""
@@ -41,6 +42,15 @@ class Workload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Assumed: an index and a score; more if the documents are returned."""
     storage_gb_per_instance: Annotated[float, msgspec.Meta(ge=0)] = 0
     """Volume asked for in the endpoint configuration."""
+
+    def __post_init__(self) -> None:
+        endless = [
+            f"{name} is {value}"
+            for name in self.__struct_fields__
+            if isinstance(value := getattr(self, name), float) and not math.isfinite(value)
+        ]
+        if endless:
+            raise ValueError(f"{', '.join(endless)}; expected a finite number")
 
     @property
     def tokens_per_request(self) -> float:

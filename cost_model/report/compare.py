@@ -117,6 +117,8 @@ def comparison_notes(comparison: Comparison, hidden: int) -> list[str]:
     if (chosen := comparison.chosen) is not None:
         place = f"{chosen.candidate.model.alias} on {chosen.count} × {chosen.candidate.host.label}"
         lines += ["", f"✓ {place}, ${chosen.monthly_cost:,.2f} a month: {comparison.reason}"]
+        if not chosen.candidate.basis.startswith("measured"):
+            lines.append("  its speed is scaled, not measured: measure an endpoint there before you rely on it")
         if better := _better(comparison, chosen):
             lines.append(better)
     if reasons := left_out_lines(comparison):

@@ -71,7 +71,7 @@ def estimate_rows(bill: Estimate, *, full: bool = False) -> list[tuple[str, ...]
             rows.append(
                 (
                     f"{glyph} {line.name}",
-                    f"{Decimal(plain_quantity(round(line.quantity, 4))):,f}",
+                    f"{line.quantity:,.4f}".rstrip("0").rstrip("."),
                     line.unit,
                     "?" if line.rate is None else plain_quantity(line.rate),
                     "unpriced" if line.cost is None else cents(line.cost),

@@ -91,6 +91,16 @@ def test_faults_of_a_usage_file_are_all_told_and_end_with_2(tmp_path):
         assert part in done.stderr
 
 
+def test_an_absurd_quantity_is_priced_all_the_same(tmp_path):
+    path = tmp_path / "usage.json"
+    path.write_text('{"items": [{"kind": "realtime", "instance": "ml.m5.xlarge", "hours": 1e60}]}')
+
+    done = rerank("estimate", str(path))
+
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-2].split()[1].startswith("230,000,000")
+
+
 def test_a_usage_file_that_is_not_there_ends_with_2(tmp_path):
     done = rerank("estimate", str(tmp_path / "none.json"))
 
@@ -156,6 +166,17 @@ def test_faults_of_a_workload_are_all_told(tmp_path):
     assert done.returncode == 2
     for part in ("requests_per_second", "documents_per_request", "tokens_per_document: is missing", "speed"):
         assert part in done.stderr
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "1e300"])
+def test_a_workload_without_end_is_refused(tmp_path, value):
+    path = tmp_path / "workload.toml"
+    path.write_text(f"requests_per_second = {value}\ndocuments_per_request = 10\ntokens_per_document = 80\n")
+
+    done = rerank("compare", "--workload", str(path))
+
+    assert done.returncode == 2
+    assert "requests_per_second" in done.stderr
 
 
 def test_a_workload_that_is_not_toml_is_told(tmp_path):
