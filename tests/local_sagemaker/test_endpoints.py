@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from rerank_toolkit.contracts.wire import decode_origin
 
-from .conftest import IMAGE, LocalAws, endpoint_template
+from .conftest import IMAGE, LocalAws, endpoint_template, rerank
 
 BODY = json.dumps({"query": "which one", "documents": ["this one", "another one", "or that"]}).encode()
 
@@ -83,14 +83,16 @@ def test_cloudwatch_counts_the_invocations(local_aws: LocalAws, endpoint: str) -
     found: list[dict[str, Any]] = []
     while not found and time.monotonic() < deadline:
         time.sleep(0.2)
-        found = local_aws.client("cloudwatch").list_metrics(Namespace="AWS/SageMaker", MetricName="Invocations")["Metrics"]
+        found = local_aws.client("cloudwatch").list_metrics(Namespace="AWS/SageMaker", MetricName="Invocations")[
+            "Metrics"
+        ]
     assert found[0]["Dimensions"] == [
         {"Name": "EndpointName", "Value": endpoint},
         {"Name": "VariantName", "Value": "AllTraffic"},
     ]
 
 
-def test_an_update_replaces_model_and_configuration_and_a_failed_one_keeps_the_old(
+def test_the_life_of_an_endpoint_updated_failed_to_update_updated_again_killed_and_deleted(
     local_aws: LocalAws, model_data: str
 ) -> None:
     local_aws.deploy("moving", endpoint_template(model_data, name="moving"))
@@ -119,6 +121,17 @@ def test_an_update_replaces_model_and_configuration_and_a_failed_one_keeps_the_o
 
     again = endpoint_template(model_data, name="moving", RERANK_TOKEN_BUDGET="256")
     assert local_aws.deploy("moving", again, update=True)["StackStatus"] == "UPDATE_COMPLETE"
+
+    psutil.Process(container_of(local_aws, "moving")).kill()
+    sagemaker, deadline = local_aws.client("sagemaker"), time.monotonic() + 20
+    while (endpoint := sagemaker.describe_endpoint(EndpointName="moving"))["EndpointStatus"] != "Failed":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert "exited with code -9" in endpoint["FailureReason"]
+    assert f"{local_aws.state}/logs/moving-AllTraffic" in endpoint["FailureReason"]
+    with pytest.raises(ClientError, match="Failed, not InService"):
+        invoke(local_aws, "moving")
+
     local_aws.delete("moving")
     assert local_aws.client("sagemaker").list_endpoints(NameContains="moving")["Endpoints"] == []
     assert local_aws.client("sagemaker").list_models(NameContains="moving")["Models"] == []
@@ -139,24 +152,9 @@ def test_an_image_that_is_not_here_fails_the_create_and_names_those_that_are(
         local_aws.deploy("foreign", endpoint_template(model_data, name="foreign"), update=True)
 
     local_aws.delete("foreign")
-    assert local_aws.deploy("foreign", endpoint_template(model_data, name="foreign"))["StackStatus"] == "CREATE_COMPLETE"
+    without_endpoint = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+    assert local_aws.deploy("foreign", without_endpoint)["StackStatus"] == "CREATE_COMPLETE"
     local_aws.delete("foreign")
-
-
-def test_an_endpoint_whose_process_dies_is_failed_with_the_end_of_its_log(local_aws: LocalAws, model_data: str) -> None:
-    local_aws.deploy("mortal", endpoint_template(model_data, name="mortal"))
-    sagemaker = local_aws.client("sagemaker")
-    (process,) = containers_of("mortal")
-    process.kill()
-    deadline = time.monotonic() + 20
-    while (endpoint := sagemaker.describe_endpoint(EndpointName="mortal"))["EndpointStatus"] != "Failed":
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert "exited with code -9" in endpoint["FailureReason"]
-    assert "mortal-AllTraffic" in endpoint["FailureReason"], "the log's path"
-    with pytest.raises(ClientError, match="Failed, not InService"):
-        invoke(local_aws, "mortal")
-    local_aws.delete("mortal")
 
 
 def test_an_archive_that_leads_outside_is_refused(local_aws: LocalAws, model_data: str, tmp_path: Path) -> None:
@@ -214,13 +212,11 @@ def test_instance_types_that_moto_does_not_know_are_accepted(local_aws: LocalAws
     sagemaker.delete_model(ModelName="for-types")
 
 
-def containers_of(endpoint: str) -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.process_iter(["cmdline", "environ"])
-        if "inference_container" in (process.info["cmdline"] or ())
-        and f"/endpoints/{endpoint}-" in (process.info["environ"] or {}).get("RERANK_MODEL_DIR", "")
-    ]
+def container_of(local_aws: LocalAws, endpoint: str) -> int:
+    """Pid of the process that answers for the endpoint."""
+    status = json.loads(rerank("local", "status", "--json", state=local_aws.state).stdout)
+    (container,) = next(entry["containers"] for entry in status["endpoints"] if entry["name"] == endpoint)
+    return int(container["pid"])
 
 
 def _link(name: str, target: str) -> tarfile.TarInfo:
