@@ -74,6 +74,7 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True):
     """FLOPs of this model over those of the profile's, for the workload's mean sequence; 1 for the same model."""
     moments: Moments
     note: str
+    """What was measured, and what the workload asks beyond it."""
 
 
 def fit(cells: Sequence[Cell]) -> Law:
@@ -203,8 +204,7 @@ def find_speed(
     same = best.profile.model_id == model.id
     work_ratio = 1.0 if same else ratio(best)
     moments = request_moments(best.law, workload, model.max_tokens)
-    of = "" if same else f"{work_ratio:.3g} × the FLOPs of "
-    note = f"{of}{best.profile.model_id} as measured on {best.machine} (law's error {best.law.error:.0%})"
+    note = f"{best.profile.model_id} as measured on {best.machine} (law's error {best.law.error:.0%})"
     if beyond := _beyond(best.profile, workload, model.max_tokens):
         note += f", {beyond}"
     return Speed(measured=best, work_ratio=work_ratio, moments=moments, note=note)

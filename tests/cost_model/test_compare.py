@@ -220,7 +220,8 @@ def test_the_basis_names_the_profile_the_ratio_and_the_peaks(everything):
     basis = at(everything, "turbo", "ml.c6i.xlarge").candidate.basis
 
     assert basis.startswith("scaled: ")
-    assert "the FLOPs of jina-reranker-v1-tiny-en as measured on AMD EPYC" in basis
+    assert "× the compute time of jina-reranker-v1-tiny-en as measured on AMD EPYC" in basis
+    assert "= 1.5 (FLOPs of the models) × 1.27 (peaks: 2 cores (worth 1.70) × 285 fp32 GFLOPS (measured)" in basis
     assert "2 cores (worth 1.70) × 3.5 GHz × 64 fp32 FLOP/cycle (avx512_vnni)" in basis
     assert "with 0.5 to 1.5 vCPU per GB" in at(everything, "turbo", "serverless 2 GB").candidate.basis
 
