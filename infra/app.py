@@ -15,9 +15,9 @@ from infra.plan import read_plan
 from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.plan import Plan
 
-# AWS's recommendations for new apps, and what CDK stacks should ask of each other: exports, which keep the key while an
-# endpoint uses it. Here and not in cdk.json, which is read in the repository alone: the same plan must give the same
-# templates from any directory.
+# AWS's recommendations for new apps, but exports between stacks, which keep the key while an endpoint uses it.
+# Here and not in cdk.json, which is read in the repository alone: the same plan must give the same templates from any
+# directory.
 FEATURE_FLAGS = Path(__file__).with_name("feature_flags.json")
 
 

@@ -25,13 +25,17 @@ class ModelData:
         """The deployment's artifact.
 
         An archive that is missing or is not what the plan says becomes an asset that can't be made: `cdk ls` and
-        `cdk synth` work without it, `cdk deploy` of this stack stops with the reason before anything is created.
+        `cdk synth` work without it, `cdk deploy` of this stack stops with the reason before anything of it is made.
         """
         match deployment.artifact:
             case S3Artifact(uri=uri):
                 return cls(url=uri, arn=f"arn:{stack.partition}:s3:::{uri.removeprefix('s3://')}")
             case LocalArtifact() as artifact:
                 folder = options.locate(artifact)
+            case other:
+                raise TypeError(
+                    f"{deployment.stack} has the artifact {other}, which no checked plan has. This is a bug."
+                )
         try:
             archive = Archive.open(folder, deployment.model, deployment.engine, deployment.dtype)
         except UnusableArchive:
@@ -63,13 +67,8 @@ def _unmakable_asset(stack: cdk.Stack, deployment: Deployment, folder: Path) -> 
     return stack.synthesizer.add_file_asset(
         source_hash=f"missing-{stack.stack_name}.tar.gz",
         executable=[
-            sys.executable,
-            "-m",
-            "infra.archive",
-            str(folder),
-            deployment.model,
-            deployment.engine,
-            deployment.dtype,
+            *(sys.executable, "-P", "-m", "infra.archive"),  # -P: whatever `infra` the working directory may hold
+            *(str(folder), deployment.model, deployment.engine, deployment.dtype),
         ],
         display_name=f"{deployment.model} (not packaged)",
     )

@@ -68,8 +68,11 @@ def test_a_model_that_is_not_packaged_synthesises_and_its_deploy_names_the_comma
 ):
     assembly = synthesise(plan(_local(deployment), deployment()), Options(artifacts=tmp_path))
     (asset,) = _assets(assembly, "RerankMiniLmL12Cpu")
-    # What `cdk deploy` runs to get the file.
-    result = subprocess.run(asset["source"]["executable"], capture_output=True, text=True, timeout=60, check=False)
+    # What `cdk deploy` runs to get the file, here in a directory that has an `infra` of its own.
+    (tmp_path / "infra").mkdir()
+    (tmp_path / "infra" / "__init__.py").write_text("raise SystemExit('another infra')")
+    command = asset["source"]["executable"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 1
     assert result.stdout == ""
     assert f"rerank package minilm-l12 --engine torch --dtype fp32 --out {tmp_path / MODEL}" in result.stderr

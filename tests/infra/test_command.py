@@ -14,7 +14,7 @@ from infra.options import DEFAULT_PLAN
 from infra.plan import read_plan
 
 ROOT = Path(__file__).parents[2]
-APP = f"{sys.executable} -m infra"
+APP = f"{sys.executable} -P -m infra"
 
 
 @pytest.fixture
@@ -41,6 +41,7 @@ def _names() -> list[str]:
 
 def test_cdk_lists_the_same_stacks_from_any_directory(tmp_path, environment):
     inside, outside = tmp_path / "inside", tmp_path / "outside"
+    (tmp_path / "infra").mkdir()  # as many a repository has
     for cwd, output, options in ((ROOT, inside, []), (tmp_path, outside, ["--app", APP, "--no-notices"])):
         result = _run("cdk", *options, "ls", "--output", str(output), cwd=cwd, environment=environment)
         assert result.returncode == 0, result.stderr
@@ -57,7 +58,7 @@ def test_faults_of_a_plan_are_printed_without_a_traceback(tmp_path, environment)
     file = tmp_path / "plan.json"
     file.write_text(json.dumps(plan))
     environment["CDK_CONTEXT_JSON"] = json.dumps({"plan": str(file)})
-    result = _run(sys.executable, "-m", "infra", cwd=tmp_path, environment=environment)
+    result = _run(sys.executable, "-P", "-m", "infra", cwd=tmp_path, environment=environment)
     assert result.returncode == 2
     assert str(file) in result.stderr
     assert "deployments[4].count" in result.stderr
