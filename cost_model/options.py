@@ -144,7 +144,12 @@ def _candidate(model: Model, host: Host, speed: Speed | Unknown, workload: Workl
     memory, memory_basis = memory_needed(model, dtype, speed.measured)
     if memory > host.memory_mb:
         return Unknown(f"out of memory: needs {memory:.0f} MiB ({memory_basis}), has {host.memory_mb}", "out of memory")
-    ratio = speed.work_ratio * speed.measured.peak.gflops / host.peak.gflops
+    profile = speed.measured.profile
+    if host.instance and (profile.model_id, profile.hardware.instance) == (model.id, host.instance.instance):
+        ratio, basis = 1.0, f"measured: {speed.note}"
+    else:
+        ratio = speed.work_ratio * speed.measured.peak.gflops / host.peak.gflops
+        basis = _scaled(host, speed, ratio)
     moments = speed.moments
     seconds = moments.fixed_s + moments.scalable_s * ratio
     if seconds > limit.timeout_s:
@@ -152,21 +157,21 @@ def _candidate(model: Model, host: Host, speed: Speed | Unknown, workload: Workl
             f"a request would take {seconds:.0f} s; {host.mode} ends one after {limit.timeout_s} s",
             "a request would take longer than the endpoint's time limit",
         )
-    here = host.instance is not None and speed.measured.profile.hardware.instance == host.instance.instance
-    basis = f"measured: {speed.note}" if here and speed.work_ratio == 1 else _scaled(host, speed, ratio)
     return Candidate(
         model=model,
         host=host,
         dtype=dtype,
         speed=speed,
-        ratio=ratio if not (here and speed.work_ratio == 1) else 1.0,
+        ratio=ratio,
         memory_needed=memory,
         basis=f"{basis}; memory: {memory_basis}",
     )
 
 
 def _scaled(host: Host, speed: Speed, ratio: float) -> str:
-    basis = f"scaled: {ratio:.3g} × {speed.note}, from a peak of {speed.measured.peak.formula} to {host.peak.formula}"
+    work = "" if speed.work_ratio == 1 else f"{speed.work_ratio:.3g} (FLOPs of the models) × "
+    peaks = f"{ratio / speed.work_ratio:.3g} (peaks: {speed.measured.peak.formula} to {host.peak.formula})"
+    basis = f"scaled: {ratio:.3g} × the compute time of {speed.note} = {work}{peaks}"
     if host.mode == "realtime":
         return basis
     low, high = load_hardware().assumed.serverless_vcpu_per_gb_interval

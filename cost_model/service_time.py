@@ -150,6 +150,10 @@ def load_profiles(places: Sequence[Path] = (PROFILES,)) -> tuple[list[MeasuredMo
         if profile.model_id not in load_models():
             left_out.append(f"profile {path.name}: the catalogue has no model {profile.model_id}")
             continue
+        expected = "fp16" if profile.hardware.gpu else "fp32"
+        if (profile.engine, profile.dtype) != ("torch", expected):
+            left_out.append(f"profile {path.name}: {profile.engine} {profile.dtype} is not among what is compared")
+            continue
         peak = profile_peak(profile.hardware, profile.threads * profile.workers)
         if isinstance(peak, Unknown):
             left_out.append(f"profile {path.name}: {peak.reason}")

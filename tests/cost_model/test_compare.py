@@ -18,6 +18,7 @@ from cost_model.sizing import fewest
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.catalog.models import find_model, load_models
+from rerank_toolkit.contracts.documents import write
 
 PRICES = load_prices()
 MEASURED, _ = load_profiles([Path(__file__).with_name("profiles")])
@@ -234,6 +235,20 @@ def test_on_the_measured_machine_the_law_itself_is_the_answer(everything):
     assert option.candidate.ratio == pytest.approx(285 / 224)
     seconds = moments.fixed_s + moments.scalable_s * 285 / 224
     assert option.documents_per_second == pytest.approx(option.count * 25 / seconds, rel=1e-3)
+
+
+def test_the_very_instance_that_was_measured_is_not_scaled(tmp_path):
+    profile = MEASURED[0].profile
+    hardware = msgspec.structs.replace(profile.hardware, instance="ml.c6i.xlarge")
+    write(tmp_path / "c6i.json", msgspec.structs.replace(profile, hardware=hardware))
+    measured, _ = load_profiles([tmp_path])
+    hosts, _ = find_hosts(PRICES, "us-east-1", instances="ml.c6i.*xlarge")
+
+    candidates, _ = find_candidates([find_model(profile.model_id)], hosts, WORKLOAD, measured)
+
+    words = {c.host.label: (c.basis.partition(":")[0], c.ratio == 1.0) for c in candidates}
+    assert words.pop("ml.c6i.xlarge") == ("measured", True)
+    assert set(words.values()) == {("scaled", False)}
 
 
 @pytest.mark.parametrize("needed", [1, 2, 3, 5, 8, 9, 40])
