@@ -152,11 +152,7 @@ def write_artifact(
     model.safetensors, the JSON text `tokenizer` into tokenizer.json, `texts` (a licence) under their names.
     Raises ArtifactError if `out` holds files that are not an artifact's: they are not ours to delete.
     """
-    if not out.name:
-        raise ArtifactError(
-            out, [Fault("out", "has no name to put an archive's beside", "unsafe_name")], "Name a folder."
-        )
-    _refuse_foreign(out)
+    refuse_foreign(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".part", dir=out.parent) as aside:
         folder = Path(aside) / out.name
@@ -214,7 +210,14 @@ def archive_holds(artifact: Artifact) -> bool:
     return found == expected
 
 
-def _refuse_foreign(out: Path) -> None:
+def refuse_foreign(out: Path) -> None:
+    """Raises ArtifactError if something stands at `out` that writing an artifact there would destroy."""
+    if not out.name:
+        fault = Fault("out", "is no folder that an archive could lie beside", "unsafe_name")
+        raise ArtifactError(out, [fault], "Name a new or empty folder with --out.")
+    if not out.name:
+        fault = Fault("out", "is no folder that an archive could lie beside", "unsafe_name")
+        raise ArtifactError(out, [fault], "Name a new or empty folder with --out.")
     if not out.exists() and not out.is_symlink():
         return
     if out.is_symlink() or not out.is_dir():

@@ -19,6 +19,7 @@ from inference_container.artifact import (
     Artifact,
     archive_holds,
     open_artifact,
+    refuse_foreign,
     write_archive,
     write_artifact,
 )
@@ -30,7 +31,7 @@ from rerank_toolkit.catalog.models import Model
 from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError
 from rerank_toolkit.contracts.faults import Fault
-from rerank_toolkit.contracts.manifest import Dtype, Engine, Manifest
+from rerank_toolkit.contracts.manifest import FILE_NAME, Dtype, Engine, Manifest
 
 DEFAULT_FOLDER = Path("artifacts")
 
@@ -91,6 +92,7 @@ def package(
         raise InvalidInput("package", [fault])
     texts = (source,) if source else model.weights
     sources = [parse_source(text) for text in texts]
+    refuse_foreign(out)
     wanted: dict[str, Any] = {
         "model_id": model.id,
         "license": model.license,
@@ -118,12 +120,12 @@ def _find_standing(
     out: Path, wanted: Mapping[str, object], sources: Sequence[Source], progress: Progress
 ) -> Artifact | None:
     """The artifact in `out` if it is sound and what packaging would make; its archive is mended if need be."""
-    if not out.exists():
+    if not (out / FILE_NAME).exists():
         return None
     try:
         artifact = open_artifact(out)
     except ToolkitError as error:
-        progress(f"{error}\nIt is packaged anew.")
+        progress(f"packaging anew, because of\n{indent(str(error), '  ')}")
         return None
     manifest = artifact.manifest
     if any(getattr(manifest, name) != value for name, value in wanted.items()) or not any(
@@ -145,6 +147,8 @@ def _fetch(model: Model, texts: Sequence[str], sources: Sequence[Source], progre
             return source.fetch(model, progress)
         except ToolkitError as error:
             failures.append((text, error))
+            if len(failures) < len(sources):
+                progress(f"{error}\ntrying the next source, {texts[len(failures)]}")
     if len(failures) == 1 and isinstance(failures[0][1], InvalidInput):
         raise failures[0][1]
     raise WeightsUnavailable(model, failures)

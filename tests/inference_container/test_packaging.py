@@ -104,6 +104,7 @@ def test_a_missing_archive_alone_is_written_anew(two_layers: Model, tmp_path: Pa
 def test_sources_are_tried_in_order_and_failures_told(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
     model = msgspec.structs.replace(two_layers, weights=(f"dir:{tmp_path / 'nowhere'}", "seeded:5"))
     assert package(model, tmp_path / "out", progress=said.append).artifact.manifest.source == "seeded:5"
+    assert any("nowhere is no checkpoint" in line and "trying the next source, seeded:5" in line for line in said)
     broken = msgspec.structs.replace(two_layers, weights=(f"dir:{tmp_path / 'nowhere'}", f"dir:{tmp_path / 'void'}"))
     with pytest.raises(WeightsUnavailable) as caught:
         package(broken, tmp_path / "other", progress=said.append)
@@ -118,6 +119,7 @@ def test_a_folder_that_holds_other_things_is_left_alone(two_layers: Model, tmp_p
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ArtifactError, match=r"notes.txt: is there already"):
         package(two_layers, tmp_path, progress=said.append)
+    assert said == [], "refused before anything is fetched"
 
 
 def test_int8_is_refused(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
