@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from inference_container.checkpoints import published_tensors
-from inference_container.models.bert import CrossEncoder, bias_rows, distance_bias, slopes
+from inference_container.models.bert import LONG, CrossEncoder, attend, bias_rows, distance_bias, reach, slopes
 from inference_container.seeded import seeded_tensors
 from rerank_toolkit.catalog.models import find_model, load_models
 from rerank_toolkit.catalog.shapes import Shape
@@ -100,6 +100,28 @@ def test_the_bias_is_a_view_of_all_distances_with_the_keys_reversed(length: int,
         view = bias_rows(table, start, length - start, length)
         assert torch.equal(view[0], reversed_keys[:, start:])
         assert view.untyped_storage().data_ptr() == table.untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize("gain", [0.1, 1.0, 3.0])
+def test_heads_that_look_no_further_than_they_see_attend_as_if_they_did(gain: float) -> None:
+    length, heads = 2 * LONG, 12
+    random = torch.Generator().manual_seed(7)
+    q, k, v = (torch.randn(heads, length, 8, generator=random) for _ in range(3))
+    q, k = gain * q, gain * k
+    k[:, -1] *= 20 / gain  # a key that draws queries from afar, if their slope lets it
+    assert reach(q, k).min() < length
+    place = torch.arange(length)
+    distance = (place[:, None] - place).abs()
+    got = attend(q, k.flip(1), v.flip(1), distance_bias(heads, length, q))  # (length, heads * 8)
+    for head, slope in enumerate(slopes(heads)):
+        scores = q[head].double() @ k[head].double().T / 8**0.5 - slope * distance
+        expected = scores.softmax(-1) @ v[head].double()
+        torch.testing.assert_close(got[:, 8 * head : 8 * head + 8].double(), expected, atol=1e-5, rtol=0)
+
+
+def test_reach_is_all_keys_where_scores_are_not_numbers() -> None:
+    q = torch.full((4, 100, 8), torch.nan)
+    assert reach(q, q).tolist() == [100] * 4
 
 
 @pytest.mark.parametrize("family", ["bert", "jinabert"])
