@@ -61,9 +61,15 @@ def describe_hardware(root: Path = Path("/")) -> Hardware:
 
 def resident_memory_mib() -> tuple[float, float]:
     """Of this process: now, and at its peak."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit = 1 if platform.system() == "Darwin" else 1024  # bytes there, KiB elsewhere
-    return psutil.Process().memory_info().rss / MIB, peak * unit / MIB
+    return psutil.Process().memory_info().rss / MIB, _peak_bytes() / MIB
+
+
+def _peak_bytes() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss would count what the parent held when it forked this process
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(peak.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
 def instruction_set(flags: Iterable[str]) -> str:

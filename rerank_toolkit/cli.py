@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated, NoReturn
@@ -18,6 +19,7 @@ from rerank_toolkit.contracts.errors import ToolkitError
 
 GLOBAL = Parameter(group=Group("Global options", sort_key=1), negative=(), show_default=False)
 INTERRUPTED = 130
+TERMINATED = 143
 MALFORMED = 2
 
 ROOMS = {
@@ -71,6 +73,7 @@ def _with_global_options(
 
 def main() -> None:
     """Runs the command line; exits with 0 fine, 1 failed, 2 malformed input, 3 nothing to rank, 130 interrupted."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         result = app.meta(sys.argv[1:], exit_on_error=False, print_error=False)
         sys.stdout.flush()
@@ -80,12 +83,13 @@ def main() -> None:
     except cyclopts.CycloptsError as error:
         _fail(error, MALFORMED, f"{error} --help lists the options.")
     except ImportError as error:
-        if error.__cause__ is None:
+        missing = error.__cause__ or error
+        if not isinstance(missing, ModuleNotFoundError):
             raise
         _fail(
             error,
             1,
-            f"this command needs a package that is not installed: {error.__cause__}. "
+            f"this command needs a package that is not installed: {missing}. "
             "Install the toolkit with its extras: pip install 'rerank-toolkit[demo]'",
         )
     except ToolkitError as error:
@@ -98,6 +102,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _terminate(*_: object) -> NoReturn:
+    sys.exit(TERMINATED)  # as an exception, so that what a command holds is cleaned up
 
 
 def _fail(error: Exception, code: int, message: str) -> NoReturn:

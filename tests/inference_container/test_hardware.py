@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import typing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from inference_container.hardware import describe_hardware, instruction_set, resident_memory_mib
@@ -134,3 +137,12 @@ def test_this_machine() -> None:
     now, peak = resident_memory_mib()
     assert 10 < now < hardware.memory_mib
     assert peak > 10
+
+
+def test_peak_memory_is_this_process_s_own_not_its_parent_s() -> None:
+    ballast = np.ones(300 * 2**20, dtype=np.uint8)
+    script = "from inference_container.hardware import resident_memory_mib as r; print(r()[1])"
+    peak = float(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout)
+
+    assert 5 < peak < ballast.nbytes / 2**20 / 2
+    assert resident_memory_mib()[1] > 300
