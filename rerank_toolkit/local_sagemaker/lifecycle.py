@@ -29,6 +29,10 @@ class StartFailed(ToolkitError):
     """The server ended or did not become ready."""
 
 
+class NoAnswer(ToolkitError):
+    """The server's process is there, but it does not answer."""
+
+
 def up(state: StateDirectory, *, port: int, region: str) -> tuple[ServerRecord, bool]:
     """The running server, and whether it was started just now. Raises StartFailed, InvalidInput for another port or
     region than the running one's."""
@@ -57,7 +61,10 @@ def down(state: StateDirectory) -> bool:
 
 def find_running(state: StateDirectory) -> ServerRecord | None:
     """The record, if its process is still the one that wrote it."""
-    record = state.read_record()
+    try:
+        record = state.read_record()
+    except InvalidInput:  # cut short by a full disk or a crash: as good as none
+        record = None
     if record is None:
         return None
     try:
@@ -69,11 +76,17 @@ def find_running(state: StateDirectory) -> ServerRecord | None:
 
 
 def read_status(record: ServerRecord) -> dict[str, Any]:
-    """Endpoints, stacks and what was only recorded; raises OSError if the server doesn't answer."""
+    """Endpoints, stacks and what was only recorded; raises NoAnswer."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"{record.endpoint_url}{STATUS_PATH}", timeout=10) as answer:
-        status: dict[str, Any] = json.load(answer)
-        return status
+    try:
+        with opener.open(f"{record.endpoint_url}{STATUS_PATH}", timeout=10) as answer:
+            status: dict[str, Any] = json.load(answer)
+            return status
+    except OSError as error:
+        raise NoAnswer(
+            f"the local AWS at {record.endpoint_url} (pid {record.pid}) does not answer: {error}; "
+            "end it and start it again: rerank local down && rerank local up"
+        ) from None
 
 
 def environment(state: StateDirectory, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -143,8 +156,13 @@ def _server_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("AWS_", "MOTO_")) and not name.lower().endswith("_proxy")
     }
-    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    return {**kept, **nowhere, "AWS_EC2_METADATA_DISABLED": "true"}
+    return {
+        **kept,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "MOTO_DISABLE_GLOBAL_CORS": "true",  # no web page in this user's browser is a caller
+    }
 
 
 def _check_same(running: ServerRecord, port: int, region: str) -> None:

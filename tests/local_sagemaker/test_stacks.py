@@ -186,6 +186,27 @@ def test_a_failed_update_restores_what_was_changed_replaced_and_added(local_aws:
     local_aws.delete("restored")
 
 
+def test_without_rollback_a_failed_update_stays_until_the_next_one_mends_it(local_aws: LocalAws) -> None:
+    cloudformation, ssm = local_aws.client("cloudformation"), local_aws.client("ssm")
+
+    def template(word: str, **more: Any) -> str:
+        return json.dumps({"Resources": {"P": parameter(word, Name=f"/stays/{word}"), **more}})
+
+    cloudformation.create_stack(StackName="stays", TemplateBody=template("one"))
+    local_aws.settled("stays")
+    broken = template("two", Bad={**IMPOSSIBLE, "DependsOn": "P"})
+    cloudformation.update_stack(StackName="stays", TemplateBody=broken, DisableRollback=True)
+    assert local_aws.settled("stays")["StackStatus"] == "UPDATE_FAILED"
+    assert ssm.get_parameter(Name="/stays/one")["Parameter"]["Value"] == "one", "nothing is deleted before all is well"
+
+    cloudformation.update_stack(StackName="stays", TemplateBody=template("two"))
+    assert local_aws.settled("stays")["StackStatus"] == "UPDATE_COMPLETE"
+    assert local_aws.physical_ids("stays") == {"P": "/stays/two"}
+    with pytest.raises(ssm.exceptions.ParameterNotFound):
+        ssm.get_parameter(Name="/stays/one")
+    local_aws.delete("stays")
+
+
 def test_a_change_set_tells_what_will_change_and_an_empty_one_says_so(local_aws: LocalAws) -> None:
     cloudformation = local_aws.client("cloudformation")
     old = {"Resources": {"Kept": topic(), "Changed": parameter("one"), "Renamed": parameter("x", Name="/cs/one")}}
@@ -256,7 +277,12 @@ def test_what_is_to_be_retained_stays(local_aws: LocalAws) -> None:
 
 
 def test_a_type_that_nobody_implements_is_recorded_and_told(local_aws: LocalAws) -> None:
-    template = {"Resources": {"Exotic": {"Type": "AWS::QuantumLedger::Dial", "Properties": {"Turns": 3}}, "T": topic()}}
+    template = {
+        "Resources": {
+            "Exotic": {"Type": "AWS::QuantumLedger::Dial", "Properties": {"Turns": 3}},
+            "T": topic(DisplayName={"Fn::GetAtt": ["Exotic", "Arn"]}),
+        }
+    }
     assert local_aws.deploy("exotic", template)["StackStatus"] == "CREATE_COMPLETE"
     assert "recorded, nothing was made" in local_aws.reasons("exotic")
     local_aws.delete("exotic")

@@ -17,7 +17,7 @@ from rerank_toolkit.local_sagemaker.clients import Clients
 from rerank_toolkit.local_sagemaker.cloudformation.changes import compare
 from rerank_toolkit.local_sagemaker.cloudformation.executor import Executor
 from rerank_toolkit.local_sagemaker.cloudformation.intrinsics import TemplateError
-from rerank_toolkit.local_sagemaker.cloudformation.resources import TYPES
+from rerank_toolkit.local_sagemaker.cloudformation.resources import is_recorded_only
 from rerank_toolkit.local_sagemaker.cloudformation.stacks import Change, ChangeSet, Desired, Output, Stack, StackStore
 from rerank_toolkit.local_sagemaker.cloudformation.template import Template
 from rerank_toolkit.local_sagemaker.cloudformation.values import KNOWN_AFTER_APPLY, PARTITION, check_rules
@@ -75,7 +75,7 @@ class CloudFormation:
             (stack.name, resource.logical_id, resource.type)
             for stack in self.store.living()
             for resource in stack.resources.values()
-            if resource.type not in TYPES
+            if is_recorded_only(resource.type)
         ]
 
     # Change sets

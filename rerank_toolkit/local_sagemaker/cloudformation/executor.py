@@ -109,6 +109,7 @@ class Executor:
             self._converge(stack, journal)
         except _Failed:
             if desired.disable_rollback:
+                stack.leftover += journal.garbage
                 stack.set_status("UPDATE_FAILED", _summarize(stack, "update"))
                 return
             stack.set_status("UPDATE_ROLLBACK_IN_PROGRESS", _summarize(stack, "update"))
@@ -117,10 +118,13 @@ class Executor:
             stack.desired, stack.outputs, stack.imports = (replace(before[0], token=desired.token), *before[1:])
             stack.set_status("UPDATE_ROLLBACK_COMPLETE" if rolled_back else "UPDATE_ROLLBACK_FAILED")
             return
-        if journal.garbage:
+        order = list(previous)
+        garbage = sorted(journal.garbage, key=lambda resource: -order.index(resource.logical_id)) + stack.leftover
+        if garbage:
             stack.set_status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-        for resource in sorted(journal.garbage, key=lambda resource: -list(previous).index(resource.logical_id)):
+        for resource in garbage:
             self._delete(stack, resource)
+        stack.leftover = []
         stack.set_status("UPDATE_COMPLETE")
 
     def delete(self, stack: Stack) -> None:
@@ -135,6 +139,8 @@ class Executor:
                 del stack.resources[resource.logical_id]
             else:
                 failed.append(resource.logical_id)
+        stack.leftover = [resource for resource in stack.leftover if not self._delete(stack, resource)]
+        failed += [resource.logical_id for resource in stack.leftover]
         if failed:
             stack.set_status("DELETE_FAILED", f"The following resource(s) failed to delete: [{', '.join(failed)}].")
             return

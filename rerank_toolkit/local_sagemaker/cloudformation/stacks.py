@@ -107,6 +107,8 @@ class Stack:
     deleted: datetime | None = None
     resources: dict[str, Resource] = field(default_factory=dict)
     """By logical id, each after those that it depends on."""
+    leftover: list[Resource] = field(default_factory=list)
+    """Replaced or dropped by an update that failed and was not to be rolled back: deleted by the next that succeeds."""
     outputs: tuple[Output, ...] = ()
     imports: frozenset[str] = frozenset()
     events: list[Event] = field(default_factory=list)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rerank_toolkit.local_sagemaker.cloudformation.intrinsics import NO_VALUE, TemplateError, resolve
+from rerank_toolkit.local_sagemaker.cloudformation.resources import is_recorded_only
 from rerank_toolkit.local_sagemaker.cloudformation.stacks import Desired, Resource
 from rerank_toolkit.local_sagemaker.cloudformation.template import Template
 
@@ -54,6 +55,8 @@ class Values:
         attributes = existing.attributes
         if name in attributes:
             return attributes[name]
+        if is_recorded_only(existing.type):
+            return f"not-made.{existing.physical_id}.{name}"
         if self._absent is not None:
             return self._absent
         known = ", ".join(sorted(attributes)) or "none"

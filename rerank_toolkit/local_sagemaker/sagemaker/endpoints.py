@@ -153,14 +153,15 @@ class Host:
             if not endpoint.cancelled.is_set():
                 endpoint.settle("InService" if endpoint.fleet else "Failed", str(error))
             return
-        old, endpoint.fleet, endpoint.config = endpoint.fleet, Fleet(config, tuple(members)), config
+        fleet = Fleet(config, tuple(members))
+        old, endpoint.fleet, endpoint.config = endpoint.fleet, fleet, config
         if endpoint.cancelled.is_set():  # deleted just now
             self._stop(tuple(members))
             return
         endpoint.settle("InService")
         if old is not None:
             self._stop(old.members)
-        self._run(f"watch {endpoint.name}", lambda: self._watch(endpoint, endpoint.fleet))
+        self._run(f"watch {endpoint.name}", lambda: self._watch(endpoint, fleet))
 
     def _start(self, endpoint: Endpoint, variant: Variant) -> Running:
         definition = variant.model
@@ -184,12 +185,16 @@ class Host:
             raise
         return Running(variant, container, folder)
 
-    def _watch(self, endpoint: Endpoint, fleet: Fleet | None) -> None:
-        while fleet is not None and endpoint.fleet is fleet and not endpoint.cancelled.wait(_WATCH_EVERY_S):
-            for member in fleet.members:
-                if member.container.exit_code is not None and endpoint.fleet is fleet:
-                    endpoint.settle("Failed", member.container.describe_exit())
-                    return
+    def _watch(self, endpoint: Endpoint, fleet: Fleet) -> None:
+        """Until the fleet is replaced or removed: if a container of it dies, the endpoint has none any more."""
+        while endpoint.fleet is fleet and not endpoint.cancelled.wait(_WATCH_EVERY_S):
+            dead = next((member for member in fleet.members if member.container.exit_code is not None), None)
+            if dead is None or endpoint.fleet is not fleet:
+                continue
+            endpoint.fleet = None
+            if endpoint.status == "InService":  # an update that is under way settles the status itself
+                endpoint.settle("Failed", dead.container.describe_exit())
+            self._stop(fleet.members)
 
     @staticmethod
     def _stop(members: tuple[Running, ...], grace_s: float | None = None) -> None:

@@ -45,3 +45,7 @@ RECORDED_ONLY = ResourceType(
 def find_type(name: str) -> ResourceType:
     """The type called `name`; RECORDED_ONLY for one that nobody implements, which is recorded and told, not refused."""
     return TYPES.get(name, RECORDED_ONLY)
+
+
+def is_recorded_only(name: str) -> bool:
+    return name not in TYPES
