@@ -22,6 +22,8 @@ from rerank_toolkit.contracts.profile import Cell
 DOCUMENTS = (1, 4, 16, 64)
 TOKENS = (16, 64, 128, 256, 512, 2048, 8192)
 """Of the pair: query, document and special tokens."""
+ESSENTIAL = frozenset({(1, 16), (1, 128), (4, 128)})
+"""Measured whatever it takes: fixed cost, cost by length and cost by documents can't be told apart without them."""
 
 MOST_SAMPLES = 25
 SCOUTING_SHARE = 0.4
@@ -42,19 +44,23 @@ Shape = tuple[int, int]
 """Documents, and tokens of each as wanted."""
 
 
-def measure_grid(
-    target: Target, ruler: TextRuler, *, seconds: float, progress: Progress, documents: Sequence[int] = DOCUMENTS
-) -> list[Cell]:
-    """Cells for all shapes that fit into `seconds`; raises the endpoint's error if not even one does."""
+def measure_grid(target: Target, ruler: TextRuler, *, seconds: float, progress: Progress) -> list[Cell]:
+    """Cells for the ESSENTIAL shapes and all others that fit into `seconds`.
+
+    Raises the endpoint's error if it answers none of them.
+    """
     deadline = time.monotonic() + seconds
-    requests = {(count, tokens): _request(ruler, count, tokens) for tokens in TOKENS for count in documents}
+    requests = {(count, tokens): _request(ruler, count, tokens) for tokens in TOKENS for count in DOCUMENTS}
     scouted = _scout(target, requests, seconds, progress)
 
     shapes = list(scouted)
     costs = [scouted[shape].latency_ms / 1000 for shape in shapes]
     plan = dict(zip(shapes, plan_samples(costs, deadline - time.monotonic(), MOST_SAMPLES), strict=True))
     rounds = max(plan.values())
-    progress(f"measuring {len(shapes)} shapes of request in {rounds} rounds")
+    if rounds:
+        progress(f"measuring {len(shapes)} shapes of request in {rounds} rounds")
+    else:
+        progress(f"measured {len(shapes)} shapes of request once; there is no time for more")
     samples: dict[Shape, list[Sample]] = {shape: [] for shape in shapes}
     order = random.Random(0)
     for index in range(rounds):
@@ -116,7 +122,8 @@ def _scout(
         if shape[1] > cut_at:
             continue
         costs = {other: sample.latency_ms / 1000 for other, sample in scouted.items()}
-        if predict_seconds(costs, shape) > min(longest, end - time.monotonic()):
+        too_long = predict_seconds(costs, shape) > min(longest, end - time.monotonic())
+        if too_long and shape not in ESSENTIAL:
             left_out.append(shape)
             continue
         try:

@@ -22,6 +22,8 @@ from rerank_toolkit.contracts.wire import Origin
 
 GRID_SHARE = 0.65
 """Of the time that is left after the warm-up; the rest saturates."""
+LEAST_SATURATION_SHARE = 0.2
+"""Of all the time, even where the grid took longer than it should."""
 WARM_UP_REQUESTS = 3
 WARM_UP_SHARE = 0.05
 IN_FLIGHT = 4
@@ -44,9 +46,10 @@ def record(client: RerankClient, *, seconds: float, progress: Progress, instance
 
     cells = measure_grid(target, ruler, seconds=(end - time.monotonic()) * GRID_SHARE, progress=progress)
     workload = Workload()
-    requests = _requests(workload, ruler, cells, end - time.monotonic())
+    left = max(end - time.monotonic(), seconds * LEAST_SATURATION_SHARE)
+    requests = _requests(workload, ruler, cells, left)
     progress(f"saturating with {IN_FLIGHT} requests of {len(requests[0][1])} documents under way")
-    throughput = saturate(target, requests, in_flight=IN_FLIGHT, seconds=(end - time.monotonic()) * (1 - DRAIN_SHARE))
+    throughput = saturate(target, requests, in_flight=IN_FLIGHT, seconds=left * (1 - DRAIN_SHARE))
     pair_tokens = workload.mean_tokens + workload.query_tokens + ruler.overhead
     within_50_ms = documents_within(cells, tokens_per_document=pair_tokens, milliseconds=50)
     return _profile(

@@ -27,7 +27,7 @@ class Throughput:
 
 
 def saturate(target: Target, requests: Sequence[Request], *, in_flight: int, seconds: float) -> Throughput:
-    """Sends `requests` over and over for `seconds`, then waits for what is under way.
+    """Sends `requests` over and over for `seconds`, at least one by each caller, then waits for what is under way.
 
     Documents answered over the time from the first request to the last answer. A server that is never without
     work is busy to the end, so the drain belongs to both. Raises the first error other than a refusal.
@@ -39,18 +39,15 @@ def saturate(target: Target, requests: Sequence[Request], *, in_flight: int, sec
     deadline = time.monotonic() + seconds
 
     def caller() -> None:
-        while not stop.is_set() and time.monotonic() < deadline:
-            with supply_lock:
-                request = next(supply)
-            try:
-                outcomes.put(target.ask(*request))
-            except Overloaded as error:
-                outcomes.put(error)
-                stop.wait(min(error.retry_after or 0.1, LONGEST_PAUSE_S))
-            except ToolkitError as error:
-                outcomes.put(error)
-                break
-        outcomes.put(None)
+        try:
+            while True:
+                with supply_lock:
+                    request = next(supply)
+                outcomes.put(_outcome(target, request, stop))
+                if stop.is_set() or time.monotonic() >= deadline:
+                    break
+        finally:  # whatever happened: the collector waits for this word
+            outcomes.put(None)
 
     start = time.perf_counter()
     # Daemons: whoever interrupts the measurement is not kept waiting for requests that are still under way.
@@ -80,6 +77,18 @@ def saturate(target: Target, requests: Sequence[Request], *, in_flight: int, sec
             seconds=round(elapsed, 2),
         ),
     )
+
+
+def _outcome(target: Target, request: Request, stop: threading.Event) -> Sample | ToolkitError:
+    """What became of one request; after a refusal, once the wait that was asked for is over or `stop` is set."""
+    try:
+        return target.ask(*request)
+    except Overloaded as error:
+        stop.wait(min(error.retry_after or 0.1, LONGEST_PAUSE_S))
+        return error
+    except ToolkitError as error:
+        stop.set()  # the measurement is lost: no caller goes on
+        return error
 
 
 def _collect(outcomes: queue.SimpleQueue[Sample | ToolkitError | None], callers: int) -> tuple[list[Sample], int]:

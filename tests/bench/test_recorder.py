@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from rerank_toolkit import __version__
+from rerank_toolkit.bench.grid import DOCUMENTS, ESSENTIAL, TOKENS
 from rerank_toolkit.bench.recorder import record
 from rerank_toolkit.bench.server_process import serve
 from rerank_toolkit.client import RerankClient
@@ -35,10 +36,14 @@ def test_a_profile_says_what_was_measured_on_what(profile):
 
 
 def test_cells_vary_in_documents_and_lengths(profile):
-    assert {1, 4} <= {cell.documents for cell in profile.cells}
-    lengths = sorted(cell.tokens_per_document for cell in profile.cells if cell.documents == 1)
-    assert len(lengths) >= 2
-    assert lengths == pytest.approx([16, 64, 128, 256, 512, 2048, 8192][: len(lengths)], rel=0.25)
+    wanted = [(documents, tokens) for documents in DOCUMENTS for tokens in TOKENS]
+    shapes = {
+        min(wanted, key=lambda shape: abs(shape[0] - cell.documents) + abs(shape[1] / cell.tokens_per_document - 1))
+        for cell in profile.cells
+    }
+
+    assert len(shapes) == len(profile.cells)
+    assert shapes >= ESSENTIAL
 
 
 def test_a_cell_is_counted_by_the_server(profile):
@@ -70,8 +75,15 @@ def test_a_profile_survives_its_file(profile, tmp_path):
 
 def test_progress_is_told(profile, told):
     assert any("seeded random weights" in line for line in told)
-    assert any("rounds" in line for line in told)
+    assert any("shapes of request" in line for line in told)
     assert any("saturating" in line for line in told)
+
+
+def test_no_time_at_all_still_gives_what_a_law_needs(jinabert):
+    profile = record(jinabert, seconds=0.01, progress=lambda line: None)
+
+    assert len(profile.cells) >= len(ESSENTIAL)
+    assert profile.documents_per_second > 0
 
 
 def test_no_text_is_longer_than_the_model_reads(small_bert):
