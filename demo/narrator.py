@@ -90,10 +90,10 @@ class Ticker:
     def tick(self, detail: str) -> None:
         """Tells what the step is at, in a few words."""
         now = time.monotonic()
-        line = Text(f"{self._title}  {now - self._start:.0f} s  {detail}", no_wrap=True, overflow="ellipsis")
+        line = Text(f"{self._title}  {now - self._start:.0f} s  {detail}")
+        line.truncate(self._console.width - 3 if self._status else WIDTH, overflow="ellipsis")
         if self._status is not None:
-            line.truncate(self._console.width - 3, overflow="ellipsis")
             self._status.update(line)
         elif now - self._last >= _HEARTBEAT_S:
             self._last = now
-            self._console.print(line)
+            self._console.print(line, soft_wrap=True)

@@ -117,7 +117,7 @@ def tear_down(run_: Run, ticker: Ticker) -> None:
     log = run_.log("7-tear-down")
     try:
         if run_.deployed:
-            command = ["cdk", "destroy", STACK, FOUNDATION, "--force", "--app", run_.assembly]
+            command = ["cdk", "destroy", STACK, FOUNDATION, "--exclusively", "--force", "--app", run_.assembly]
             run(command, log=log, timeout_s=120, tick=ticker.tick)
     finally:
         run(["rerank", "local", "down"], log=log, timeout_s=60, tick=ticker.tick)
