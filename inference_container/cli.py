@@ -30,6 +30,7 @@ class NotPackaged(ToolkitError):
 @app.default
 def serve_model(
     model: str,
+    /,
     *,
     port: Annotated[int, Parameter(validator=cyclopts.validators.Number(gte=0, lte=65535))] = 8080,
     host: str = "127.0.0.1",

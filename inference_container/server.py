@@ -49,9 +49,8 @@ def listen(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
-        raise CannotListen(
-            f"can't listen on {host} port {port}: {error.strerror or error}; name another port, or 0 for a free one"
-        ) from None
+        why = (error.strerror or str(error)).partition(" (while")[0]
+        raise CannotListen(f"can't listen on {host} port {port}: {why}; name another, port 0 for a free one") from None
 
 
 def serve(settings: Settings, sock: socket.socket, *, on_ready: Ready) -> None:

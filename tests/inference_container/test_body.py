@@ -1,11 +1,16 @@
-"""Why a body is no JSON, in words that lead to the place."""
+"""Bodies within bounds, and why one is no JSON in words that lead to the place."""
 
 from __future__ import annotations
 
-import pytest
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
 
-from inference_container.body import decode_json
-from inference_container.errors import NotJson
+import pytest
+from starlette.requests import Request
+
+from inference_container.body import BodyReader, decode_json
+from inference_container.errors import NotJson, QueueFull
 
 
 @pytest.mark.parametrize(
@@ -30,3 +35,26 @@ def test_what_is_wrong_and_where(body: bytes, message: str) -> None:
 
 def test_json_is_decoded() -> None:
     assert decode_json(bytearray(b'{"a": [1, "\\ud83d\\ude00", null]}')) == {"a": [1, "😀", None]}
+
+
+def request_of(body: bytes) -> Request:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return Request({"type": "http", "method": "POST", "headers": []}, receive)
+
+
+def test_all_bodies_together_are_bounded_until_they_are_answered() -> None:
+    async def scenario() -> None:
+        reader = BodyReader(max_mb=0.001, time_limit_s=60)
+        async with AsyncExitStack() as answering:
+            for _ in range(8):
+                assert await answering.enter_async_context(reader.read(request_of(b"x" * 1000)))
+            with pytest.raises(QueueFull) as raised:
+                async with reader.read(request_of(b"x")):
+                    pass
+            assert raised.value.reason == "memory"
+        async with reader.read(request_of(b"x" * 1000)) as body:
+            assert len(body) == 1000
+
+    asyncio.run(scenario())

@@ -223,6 +223,42 @@ def test_more_than_may_wait_is_refused_with_numbers() -> None:
     run(scenario)
 
 
+def test_an_idle_engine_tries_what_a_bad_start_made_look_too_long() -> None:
+    engine = SumEngine()
+
+    async def scenario() -> None:
+        with dispatching(engine, token_budget=100) as dispatcher:
+            engine.gate.clear()
+            disturbed = asyncio.create_task(dispatcher.score(work([1]), deadline=within(FAR)))
+            await entered(engine)
+            await asyncio.sleep(0.05)
+            engine.gate.set()
+            await disturbed
+            # At 50 ms a token, 100 tokens take 5 s: twice what is left, and in truth a moment.
+            answer = await dispatcher.score(work([1] * 100), deadline=within(2.5))
+            assert answer.logits.tolist() == [100]
+
+    run(scenario)
+
+
+def test_even_an_idle_engine_refuses_what_is_hopeless() -> None:
+    engine = SumEngine()
+
+    async def scenario() -> None:
+        with dispatching(engine) as dispatcher:
+            engine.gate.clear()
+            slow = asyncio.create_task(dispatcher.score(work([1]), deadline=within(FAR)))
+            await entered(engine)
+            await asyncio.sleep(0.05)
+            engine.gate.set()
+            await slow
+            with pytest.raises(RequestTooLarge) as raised:
+                await dispatcher.score(work([1] * 1000), deadline=within(1))
+            assert "it would take about" in str(raised.value)
+
+    run(scenario)
+
+
 def test_closing_fails_what_is_left_and_takes_nothing_more() -> None:
     engine = SumEngine()
 
