@@ -75,8 +75,8 @@ def record(
     budget_seconds
         Take about this long; 120 if not said otherwise.
     out
-        File to write, or folder to write MODEL-ENGINE-DTYPE-HARDWARE.json into. Without it: the current folder,
-        or nowhere with --json.
+        File to write (….json), or folder to write MODEL-ENGINE-DTYPE-HARDWARE.json into. Without it: the current
+        folder, or nowhere with --json.
     instance
         SageMaker's name for the machine behind the endpoint, such as ml.c7i.xlarge.
     region
@@ -108,7 +108,7 @@ def _write(profile: Profile, out: Path | None, format: Format) -> None:
     if out is None and format == "json":
         return
     path = out or Path()
-    if path.is_dir():
+    if path.suffix != ".json":
         path /= summary.file_name(profile)
     documents.write(path, profile)
     say(f"wrote {path}")

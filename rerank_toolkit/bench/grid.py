@@ -32,6 +32,8 @@ LONGEST_SHARE = 0.25
 """Of the grid's time, for one request."""
 LONGEST_S = 30.0
 """Half of what SageMaker gives an endpoint to answer: the prediction may be wrong by a factor."""
+UNSTEADY_SAMPLES = 5
+"""From so many on, two that take twice the median are more than one hiccup."""
 CHEAP = 0.1
 """Of the longest request: what costs less is scouted twice, for the first of a shape may be slow for once."""
 LENGTH_EXPONENT = 1.5
@@ -60,7 +62,7 @@ def measure_grid(target: Target, ruler: TextRuler, *, seconds: float, progress: 
     if rounds:
         progress(f"measuring {len(shapes)} shapes of request in {rounds} rounds")
     else:
-        progress(f"measured {len(shapes)} shapes of request once; there is no time for more")
+        progress(f"measured {len(shapes)} shapes of request once; more time would give medians")
     samples: dict[Shape, list[Sample]] = {shape: [] for shape in shapes}
     order = random.Random(0)
     for index in range(rounds):
@@ -68,6 +70,12 @@ def measure_grid(target: Target, ruler: TextRuler, *, seconds: float, progress: 
         for shape in shapes:
             if falls_in_round(plan[shape], index, rounds) and time.monotonic() < deadline:
                 samples[shape].append(target.ask(*requests[shape]))
+    unsteady = sum(_unsteady(taken) for taken in samples.values())
+    if unsteady:
+        progress(
+            f"unsteady: {unsteady} of {len(shapes)} shapes took twice their median, more than once; "
+            "is the machine busy with something else?"
+        )
     # The first request of a shape pays for what later ones find in place: kept only where there is no other.
     return [_cell(samples[shape] or [scouted[shape]]) for shape in sorted(scouted)]
 
@@ -161,6 +169,11 @@ def _request(ruler: TextRuler, documents: int, tokens: int) -> tuple[str, list[s
     query_tokens = Workload().query_tokens
     length = max(1.0, tokens - query_tokens - ruler.overhead)
     return ruler.text(query_tokens), [ruler.text(length, start=index + 1) for index in range(documents)]
+
+
+def _unsteady(samples: Sequence[Sample]) -> bool:
+    latencies = sorted(sample.latency_ms for sample in samples)
+    return len(latencies) >= UNSTEADY_SAMPLES and latencies[-2] >= 2 * statistics.median(latencies)
 
 
 def _cell(samples: Sequence[Sample]) -> Cell:

@@ -26,8 +26,8 @@ def headline(profile: Profile) -> str:
         f"{profile.model_id}{' (seeded random weights: speed only)' if profile.seeded else ''}",
         f"{profile.engine} {profile.engine_version}, {profile.dtype}, on "
         f"{f'{hardware.instance}: ' if hardware.instance else ''}{machine}",
-        f"{profile.documents_per_second:.1f} documents/s saturated; {profile.workload}",
-        f"{profile.documents_per_50_ms:.1f} such documents within 50 ms, by one caller alone",
+        f"{profile.documents_per_second:.3g} documents/s saturated; {profile.workload}",
+        f"{profile.documents_per_50_ms:.2g} such documents within 50 ms, by one caller alone",
         f"memory {_memory(profile)}; start-up {_seconds(profile.startup_s)}",
     ]
     return "\n".join(lines)
