@@ -63,6 +63,9 @@ def serve(settings: Settings, sock: socket.socket, *, on_ready: Ready) -> None:
     Raises ToolkitError if the artifact can't be served.
     """
     configure_logging(settings.log_level)
+    # Read once, when torch is imported. By default compute threads spin while they wait for each other, which on
+    # CPUs that others use too (serverless, a quota, a laptop) costs a batch ten times its time.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     asyncio.run(_Process(settings, sock, on_ready).run())
     if any(thread.daemon and thread.is_alive() for thread in threading.enumerate()):
         # A thread is still inside native code, which nothing can interrupt and which may crash the interpreter's
