@@ -33,9 +33,6 @@ from inference_container.logs import LOGGER
 from inference_container.metrics import Metrics
 from rerank_toolkit.scheduling import Batch, Refusal, Scheduler
 
-_DOUBT = 4.0
-"""By how much the first estimates may be too long: they come from a warm-up on a machine that others may use."""
-
 Sequences = Sequence[NDArray[np.int32]]
 
 
@@ -108,9 +105,7 @@ class Dispatcher:
                 raise _closed_error(self._closed)
             tokens = [len(sequence) for sequence in job.work.ids]
             now = time.monotonic()
-            # With nobody waiting, a pessimistic estimate is put to the test: refusing by it would keep it as it is.
-            doubted = deadline if self._jobs else now + _DOUBT * (deadline - now)
-            refusal = self._scheduler.submit(job.number, tokens, job.work.flops, now=now, deadline=doubted)
+            refusal = self._scheduler.submit(job.number, tokens, job.work.flops, now=now, deadline=deadline)
             if refusal:
                 raise self._explain(refusal, sum(tokens), deadline - now)
             self._jobs[job.number] = job

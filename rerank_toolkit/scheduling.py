@@ -21,14 +21,18 @@ from itertools import accumulate
 from typing import Literal
 
 RATE_MEMORY_S = 10.0
-"""Compute seconds after which a measured rate counts half: smooths batches, yet follows a noisy host."""
+"""Compute seconds after which a measured batch counts half: smooths, yet follows a noisy host."""
+
+IDLE_DOUBT = 4.0
+"""By how much an estimate may miss before an idle engine believes it. What is refused is not measured, so a rate
+learned on a disturbed machine would otherwise refuse for ever the requests that would correct it."""
 
 LEAST_RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a request can't be taken, in a form that becomes a 503 with Retry-After."""
+    """Why a request can't be taken, and when to come again."""
 
     reason: Literal["too_large", "queue_full", "too_late", "makes_others_late"]
     estimate_s: float | None
@@ -70,20 +74,52 @@ class _Waiting:
         return self.work_after[self.next]
 
 
+@dataclass(slots=True)
+class _Pace:
+    """Seconds of a batch = per_batch + per_work * work, by least squares over recent batches."""
+
+    batches: float = 0.0
+    work: float = 0.0
+    work_squared: float = 0.0
+    seconds: float = 0.0
+    work_seconds: float = 0.0
+
+    def add(self, work: float, seconds: float) -> None:
+        keep = 0.5 ** (seconds / RATE_MEMORY_S)
+        self.batches = keep * self.batches + 1
+        self.work = keep * self.work + work
+        self.work_squared = keep * self.work_squared + work * work
+        self.seconds = keep * self.seconds + seconds
+        self.work_seconds = keep * self.work_seconds + work * seconds
+
+    def law(self) -> tuple[float, float] | None:
+        """(per_batch, per_work); None before anything was measured. Batches of one size, or times that don't grow
+        with work, tell of no overhead: then all time is put down to work."""
+        if not self.work:
+            return None
+        mean = self.seconds / self.work
+        spread = self.batches * self.work_squared - self.work**2
+        slope = (self.batches * self.work_seconds - self.work * self.seconds) / spread if spread > 0 else 0.0
+        if spread <= 1e-6 * self.work**2 or not 0 < slope < mean:
+            return 0.0, mean
+        return (self.seconds - slope * self.work) / self.batches, slope
+
+
 class Scheduler:
     """Queued requests of one engine. Times are seconds of one monotonic clock, which the caller reads.
 
     token_budget: tokens in a batch; a longer document is a batch by itself.
     max_queued_tokens: tokens that may wait.
     work_per_second: what is known of the speed beforehand; it is learned from finished batches.
+
+    Nothing is refused for time before a speed is known.
     """
 
     def __init__(self, *, token_budget: int, max_queued_tokens: int, work_per_second: float | None = None) -> None:
         self._token_budget = token_budget
         self._max_queued_tokens = max_queued_tokens
-        self._initial_rate = work_per_second
-        self._done_work = 0.0
-        self._done_seconds = 0.0
+        self._initial_law = (0.0, 1 / work_per_second) if work_per_second else None
+        self._pace = _Pace()
         self._waiting: dict[Hashable, _Waiting] = {}
         self._turns: list[tuple[float, int, _Waiting]] = []
         self._arrivals = 0
@@ -100,11 +136,6 @@ class Scheduler:
     def queued_requests(self) -> int:
         """With documents not yet in a batch."""
         return len(self._waiting)
-
-    @property
-    def work_per_second(self) -> float | None:
-        """None until a batch has finished."""
-        return self._done_work / self._done_seconds if self._done_seconds > 0 else self._initial_rate
 
     def submit(
         self, request: Hashable, tokens: Sequence[int], work: Sequence[float], *, now: float, deadline: float
@@ -168,9 +199,7 @@ class Scheduler:
     def finished(self, batch: Batch, seconds: float) -> None:
         """Reports a batch as computed, in so many seconds; failed ones count too, for the time they took."""
         self._computing = max(0.0, self._computing - batch.work)
-        keep = 0.5 ** (seconds / RATE_MEMORY_S)
-        self._done_work = keep * self._done_work + batch.work
-        self._done_seconds = keep * self._done_seconds + seconds
+        self._pace.add(batch.work, seconds)
 
     def _take_turn(self, entry: _Waiting) -> None:
         self._arrivals += 1
@@ -185,28 +214,36 @@ class Scheduler:
         return None
 
     def _refuse(self, tokens: int, work: float, now: float, deadline: float) -> Refusal | None:
-        rate = self.work_per_second
-        if rate is None:
-            estimate = alone = None
-        else:
-            estimate = (self._computing + sum(min(e.remaining, work) for e in self._waiting.values()) + work) / rate
-            alone = work / rate
+        law = self._pace.law() or self._initial_law
+        if law is None:
+            return self._refuse_for_room(tokens, None, 0.0)
+        per_batch, per_work = law
+        unit = per_work + per_batch * tokens / (work * self._token_budget) if work else per_work  # of a full batch
+        ahead = self._computing + sum(min(entry.remaining, work) for entry in self._waiting.values())
+        estimate = max(per_batch + per_work * (ahead + work), unit * (ahead + work))
         left = deadline - now
-        if tokens > self._max_queued_tokens or (alone is not None and alone > left):
+
+        refusal = self._refuse_for_room(tokens, estimate, unit)
+        if refusal:
+            return refusal
+        if max(per_batch + per_work * work, unit * work) > IDLE_DOUBT * left:
             return Refusal("too_large", estimate, None)
-        if self._queued_tokens + tokens > self._max_queued_tokens:
-            excess = (self._queued_tokens + tokens - self._max_queued_tokens) / max(1, self._queued_tokens)
-            drained = None if rate is None else excess * sum(e.remaining for e in self._waiting.values()) / rate
-            return Refusal("queue_full", estimate, max(LEAST_RETRY_S, drained or 0.0))
-        if estimate is None or rate is None:
-            return None
-        if estimate > left:
+        if ahead and estimate > left:
             return Refusal("too_late", estimate, max(LEAST_RETRY_S, estimate - left))
-        if self._makes_others_late(work, now, rate):
+        if self._makes_others_late(work, now, unit):
             return Refusal("makes_others_late", estimate, max(LEAST_RETRY_S, estimate))
         return None
 
-    def _makes_others_late(self, work: float, now: float, rate: float) -> bool:
+    def _refuse_for_room(self, tokens: int, estimate: float | None, unit: float) -> Refusal | None:
+        if tokens > self._max_queued_tokens:
+            return Refusal("too_large", estimate, None)
+        excess = self._queued_tokens + tokens - self._max_queued_tokens
+        if excess <= 0:
+            return None
+        queued_s = unit * sum(entry.remaining for entry in self._waiting.values())
+        return Refusal("queue_full", estimate, max(LEAST_RETRY_S, queued_s * excess / self._queued_tokens))
+
+    def _makes_others_late(self, work: float, now: float, unit: float) -> bool:
         """Whether a newcomer takes so much of the machine that a promise already given would be broken.
 
         Under fair sharing the request with remaining work r ends when every other has had min(its own, r).
@@ -215,8 +252,8 @@ class Scheduler:
         ordered = sorted(self._waiting.values(), key=lambda entry: entry.remaining)
         smaller = self._computing
         for index, entry in enumerate(ordered):
-            ends = now + (smaller + (len(ordered) - index) * entry.remaining) / rate
-            if ends <= entry.deadline < ends + min(work, entry.remaining) / rate:
+            ends = now + unit * (smaller + (len(ordered) - index) * entry.remaining)
+            if ends <= entry.deadline < ends + unit * min(work, entry.remaining):
                 return True
             smaller += entry.remaining
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,7 +115,7 @@ def test_idle_time_is_not_saved_up() -> None:
     [
         ([600], FAR, "queue_full"),
         ([1001], FAR, "too_large"),
-        ([400], 3.0, "too_large"),  # 4 s of work alone
+        ([400], 3.9, "too_large"),  # 4 s of work alone
         ([100], 1.5, "too_late"),  # 1 s of its own and 1 s of the other's
         ([300], 9.0, None),
     ],
@@ -161,20 +163,57 @@ def test_expired_requests_are_dropped_and_named() -> None:
     assert all(part.request == "later" for batch in drain(scheduler) for part in batch.slices)
 
 
+def estimate(scheduler: Scheduler, tokens: list[int]) -> float:
+    """Seconds that the scheduler expects, taken from a refusal at a deadline that nothing can meet."""
+    refusal = submit(scheduler, "probe", tokens, deadline=0)
+    assert refusal is not None
+    assert refusal.estimate_s is not None
+    return refusal.estimate_s
+
+
+def run(scheduler: Scheduler, sizes: list[int], seconds_of: Callable[[float], float]) -> None:
+    for number, size in enumerate(sizes):
+        submit(scheduler, f"run {number}", [size])
+        batch = scheduler.next_batch()
+        assert batch is not None
+        scheduler.finished(batch, seconds_of(batch.work))
+
+
 def test_speed_is_learned_and_follows_the_machine() -> None:
     scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6)
-    assert scheduler.work_per_second is None
-    submit(scheduler, "r", [100] * 200)
-    for _ in range(50):
-        batch = scheduler.next_batch()
-        assert batch is not None
-        scheduler.finished(batch, 1.0)
-    assert scheduler.work_per_second == pytest.approx(100)
-    for _ in range(50):
-        batch = scheduler.next_batch()
-        assert batch is not None
-        scheduler.finished(batch, 2.0)
-    assert scheduler.work_per_second == pytest.approx(50, rel=0.02)
+    run(scheduler, [100] * 50, lambda work: work / 100)
+    assert estimate(scheduler, [100] * 3) == pytest.approx(3)
+
+    run(scheduler, [100] * 50, lambda work: work / 50)
+    assert estimate(scheduler, [100] * 3) == pytest.approx(6, rel=0.02)
+
+
+def test_small_batches_do_not_make_large_requests_look_slow() -> None:
+    scheduler = Scheduler(token_budget=1000, max_queued_tokens=10**6)
+    run(scheduler, [1, 2, 4, 8] * 5, lambda work: 0.5 + work / 1000)  # by work alone: 8 tokens a second
+
+    assert estimate(scheduler, [100] * 100) == pytest.approx(10 * 0.5 + 10, rel=1e-6)
+    assert estimate(scheduler, [1]) == pytest.approx(0.501, rel=1e-6)
+
+
+@given(st.lists(st.tuples(st.integers(1, 1000), st.floats(1e-4, 50)), min_size=1, max_size=30))
+def test_whatever_was_measured_the_estimate_is_positive_and_grows_with_the_request(
+    measured: list[tuple[int, float]],
+) -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6)
+    for size, seconds in measured:
+        run(scheduler, [size], lambda _, seconds=seconds: seconds)  # type: ignore[misc]
+
+    assert 0 < estimate(scheduler, [10]) <= estimate(scheduler, [10, 10]) <= estimate(scheduler, [100] * 5)
+
+
+def test_an_idle_engine_tries_what_a_disturbed_start_made_look_too_long() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6)
+    run(scheduler, [10], lambda work: work / 10)  # ten times slower than it is
+
+    assert submit(scheduler, "hopeless", [100] * 10, deadline=20) is not None
+    assert submit(scheduler, "doubtful", [100] * 10, deadline=30) is None
+    assert submit(scheduler, "behind it", [100] * 10, deadline=190) is not None
 
 
 def test_the_estimate_is_what_fair_sharing_gives() -> None:
