@@ -115,7 +115,7 @@ def test_idle_time_is_not_saved_up() -> None:
     [
         ([600], FAR, "queue_full"),
         ([1001], FAR, "too_large"),
-        ([400], 3.9, "too_large"),  # 4 s of work alone
+        ([400], 0.9, "too_large"),  # 4 s of work alone, four times what is left
         ([100], 1.5, "too_late"),  # 1 s of its own and 1 s of the other's
         ([300], 9.0, None),
     ],
