@@ -35,8 +35,8 @@ heads would be 3.2 GB. Kernels that never form them lose nothing by it."""
 
 
 LONG = 1024
-"""Tokens from which on ALiBi heads attend one by one, each only as far as it can see: 2.5 times faster at 8,192
-tokens, where half of the 12 heads see no further than a few hundred."""
+"""Tokens from which on ALiBi heads attend one by one, each only as far as it can see. How far depends on the
+weights; at 8,192 tokens attention takes a half to a third of the time where half of the heads see 1,000 tokens."""
 
 ROWS_NEAR = 512
 """Queries in a block that looks at a part of the keys: few, for the keys near any of them are all looked at."""
@@ -199,7 +199,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     With a `bias` of distances, k and v are in reverse order: see distance_bias.
     """
     heads, rows, length = *q.shape[:2], k.shape[1]
-    if bias is None or rows < LONG:
+    if bias is None or length < LONG or rows < length:
         return attend_near(q, k, v, bias, length)
     each = [slice(head, head + 1) for head in range(heads)]
     reaches = reach(q, k).tolist()
@@ -209,14 +209,17 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
 def reach(q: Tensor, k: Tensor) -> Tensor:
     """Distance within which each head has all but 2^-24 of its weight, whatever the query: (heads,), at most length.
 
-    By Cauchy-Schwarz no scaled score of a head is beyond ±bound, so a key at distance d weighs at most
-    e^(2 * bound - slope * d) of what the query's own place does. With the distance below, all keys beyond it
+    q and k are (heads, length, head_dim), k in reverse order. By Cauchy-Schwarz no scaled score of query i is beyond
+    |q_i| * max |k|. So a key at distance d weighs at most e^(excess - slope * d) of what the query's own place does,
+    where excess is that bound less the score of its own place. With the distance below, all keys beyond it
     together weigh less than half a unit in fp32's last place.
     """
     heads, length, size = k.shape
-    bound = q.norm(dim=-1).amax(-1) * k.norm(dim=-1).amax(-1) / math.sqrt(size)  # (heads,)
+    bound = q.norm(dim=-1) * k.norm(dim=-1).amax(-1, keepdim=True)  # (heads, length)
+    own = (q * k.flip(1)).sum(-1)  # (heads, length)
+    excess = (bound - own).amax(-1) / math.sqrt(size)  # (heads,)
     slope = torch.tensor(slopes(heads), device=q.device)
-    distance = (2 * bound + math.log(length * 2**24)) / slope
+    distance = (excess + math.log(length * 2**24)) / slope
     return torch.where(distance < length, distance.ceil(), length).int()  # NaN isn't less: it shows in the scores
 
 
