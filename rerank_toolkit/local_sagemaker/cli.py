@@ -13,6 +13,8 @@ import cyclopts
 from cyclopts import Parameter
 
 from rerank_toolkit.console import Column, print_json, print_table, print_text, say, status
+from rerank_toolkit.contracts.errors import InvalidInput
+from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.local_sagemaker.lifecycle import down as stop
 from rerank_toolkit.local_sagemaker.lifecycle import environment, find_running, overriding, read_status
 from rerank_toolkit.local_sagemaker.lifecycle import up as start
@@ -48,19 +50,23 @@ def up(
         Print a JSON document instead of shell lines.
     """
     state = StateDirectory.find()
-    with status("Starting the local AWS …"):
-        record, new = start(state, port=port, region=region)
-    variables = environment(state, os.environ)
-    how = "is up" if new else "was up already"
-    say(f"The local AWS {how}: {record.endpoint_url}, {record.region}, pid {record.pid}")
-    if others := overriding(os.environ):
-        say(f"Unset {', '.join(others)}: they win over the profile and lead away from the local AWS.")
-    if json:
-        print_json(_document(state, record, variables))
-    else:
-        print_text(_shell_lines(variables))
-    if foreground:
-        _stay(state, record)
+    if not foreground:
+        _announce(state, *_start(state, port, region), json=json)
+        return
+    if running := find_running(state):
+        raise InvalidInput("--foreground", [Fault("", f"one is running already, pid {running.pid}: rerank local down")])
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        record, new = _start(state, port, region)
+        _announce(state, record, new, json=json)
+        say("Ctrl-C stops it.")
+        while find_running(state) == record:
+            time.sleep(0.2)
+        say("The local AWS was stopped from elsewhere.")
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C must not leave half of it
+        stop(state)
+        say("The local AWS is down; nothing is left.")
 
 
 @app.command
@@ -97,6 +103,23 @@ def show_status(*, json: Annotated[bool, Flag] = False) -> int:
     return 0
 
 
+def _start(state: StateDirectory, port: int, region: str) -> tuple[ServerRecord, bool]:
+    with status("Starting the local AWS …"):
+        return start(state, port=port, region=region)
+
+
+def _announce(state: StateDirectory, record: ServerRecord, new: bool, *, json: bool) -> None:
+    variables = environment(state, os.environ)
+    how = "is up" if new else "was up already"
+    say(f"The local AWS {how}: {record.endpoint_url}, {record.region}, pid {record.pid}")
+    if others := overriding(os.environ):
+        say(f"Unset {', '.join(others)}: they win over the profile and lead away from the local AWS.")
+    if json:
+        print_json(_document(state, record, variables))
+    else:
+        print_text(_shell_lines(variables))
+
+
 def _document(state: StateDirectory, record: ServerRecord, variables: dict[str, str]) -> dict[str, Any]:
     return {
         "endpoint_url": record.endpoint_url,
@@ -112,21 +135,6 @@ def _document(state: StateDirectory, record: ServerRecord, variables: dict[str, 
 def _shell_lines(variables: dict[str, str]) -> str:
     lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
     return "\n".join([*lines, f"# From any directory: cdk --app {shlex.quote(CDK_APP)} deploy …"])
-
-
-def _stay(state: StateDirectory, record: ServerRecord) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    say("Ctrl-C stops it.")
-    try:
-        while find_running(state) == record:
-            time.sleep(0.2)
-        say("The local AWS was stopped from elsewhere.")
-    finally:
-        stop(state)
-        say("The local AWS is down; nothing is left.")
 
 
 def _print_endpoints(endpoints: list[dict[str, Any]]) -> None:

@@ -11,11 +11,12 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+import botocore.session
 import psutil
 
-from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError
+from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError, UnknownName
 from rerank_toolkit.contracts.faults import Fault
-from rerank_toolkit.local_sagemaker.processes import end, end_marked
+from rerank_toolkit.local_sagemaker.processes import SERVER_MARK, end, end_marked, find_marked
 from rerank_toolkit.local_sagemaker.state import PROFILE, ServerRecord, StateDirectory
 
 STATUS_PATH = "/_rerank/status"
@@ -34,8 +35,9 @@ class NoAnswer(ToolkitError):
 
 
 def up(state: StateDirectory, *, port: int, region: str) -> tuple[ServerRecord, bool]:
-    """The running server, and whether it was started just now. Raises StartFailed, InvalidInput for another port or
-    region than the running one's."""
+    """The running server, and whether it was started just now. Raises StartFailed, UnknownName for the region,
+    InvalidInput for another port or region than the running one's."""
+    _check_region(region)
     with state.lock():
         running = find_running(state)
         if running is not None:
@@ -47,16 +49,13 @@ def up(state: StateDirectory, *, port: int, region: str) -> tuple[ServerRecord, 
 
 def down(state: StateDirectory) -> bool:
     """Stops the server and its endpoints and removes the state; False if none was running."""
-    if not state.root.exists():
-        end_marked(state.mark)
+    servers = find_marked(state.mark, SERVER_MARK)
+    if not servers and not state.root.exists():
         return False
     with state.lock():
-        running = find_running(state)
-        if running is not None:
-            end([psutil.Process(running.pid)], _STOP_LIMIT_S)
         _sweep(state)
         state.remove()
-        return running is not None
+    return bool(servers)
 
 
 def find_running(state: StateDirectory) -> ServerRecord | None:
@@ -120,7 +119,7 @@ def _start(state: StateDirectory, port: int, region: str) -> ServerRecord:
                 f"--port={port}",
                 f"--region={region}",
             ],
-            env=_server_environment(),
+            env=_server_environment(state.mark),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -137,8 +136,7 @@ def _start(state: StateDirectory, port: int, region: str) -> ServerRecord:
             time.sleep(_POLL_S)
         raise _failed(state, f"it was not ready after {_START_LIMIT_S:g} s", port)
     except BaseException:
-        end([psutil.Process(process.pid)] if process.poll() is None else [])
-        end_marked(state.mark)
+        _sweep(state)
         state.remove()
         raise
 
@@ -149,7 +147,7 @@ def _failed(state: StateDirectory, why: str, port: int) -> StartFailed:
     return StartFailed(f"the local AWS did not start: {why}.{advice} Its log ended:\n" + "\n".join(lines))
 
 
-def _server_environment() -> dict[str, str]:
+def _server_environment(mark: str) -> dict[str, str]:
     """Without the user's AWS settings and proxies: the server must never speak to anyone but itself."""
     kept = {
         name: value
@@ -161,8 +159,15 @@ def _server_environment() -> dict[str, str]:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
+        SERVER_MARK: mark,
         "MOTO_DISABLE_GLOBAL_CORS": "true",  # no web page in this user's browser is a caller
     }
+
+
+def _check_region(region: str) -> None:
+    known = botocore.session.Session().get_available_regions("sagemaker")
+    if region not in known:
+        raise UnknownName(f"no region is called {region!r}; SageMaker is in {', '.join(known)}")
 
 
 def _check_same(running: ServerRecord, port: int, region: str) -> None:
@@ -176,6 +181,7 @@ def _check_same(running: ServerRecord, port: int, region: str) -> None:
 
 
 def _sweep(state: StateDirectory) -> None:
-    """Ends and removes what a server that was killed left behind."""
+    """Ends the server, even if its record is lost, and what it left behind if it was killed."""
+    end(find_marked(state.mark, SERVER_MARK), _STOP_LIMIT_S)
     end_marked(state.mark)
     state.clear()

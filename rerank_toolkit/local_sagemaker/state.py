@@ -88,15 +88,7 @@ class StateDirectory:
         """One `up` or `down` at a time. `down` removes the lock file as well, so the file locked must still be the
         one that stands there. Raises StateUnusable."""
         while True:
-            try:
-                self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-                descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
-            except FileNotFoundError:
-                continue  # a `down` has just removed the directory
-            except OSError as error:
-                raise StateUnusable(
-                    f"can't keep state in {self.root}: {error.strerror}; name another directory: export {OVERRIDE}=…"
-                ) from None
+            descriptor = self._open_lock()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if self._stands(descriptor):
                 break
@@ -119,6 +111,24 @@ class StateDirectory:
         self._lock_file.unlink(missing_ok=True)
         if not any(self.root.iterdir()):
             self.root.rmdir()
+
+    def _open_lock(self) -> int:
+        while True:
+            try:
+                self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise self._unusable(error) from None
+            try:
+                return os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+            except FileNotFoundError:
+                continue  # a `down` has removed the directory just now
+            except OSError as error:
+                raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> StateUnusable:
+        return StateUnusable(
+            f"can't keep state in {self.root}: {error.strerror}; name another directory: export {OVERRIDE}=…"
+        )
 
     def _stands(self, descriptor: int) -> bool:
         try:

@@ -76,8 +76,9 @@ def test_one_local_aws_from_up_to_down(tmp_path: Path, small_bert: Path) -> None
     again = rerank("local", "up", "--json", state=state)
     assert again.returncode == 0, again.stderr
     assert json.loads(rerank("local", "status", "--json", state=state).stdout)["stacks"] == []
+    (state / "server.json").write_text("cut sho")
     down = rerank("local", "down", state=state)
-    assert down.returncode == 0
+    assert "nothing is left" in down.stderr, "the server is found even when its record is lost"
     wait_until_gone([int(str(read_json(again.stdout)["pid"]))])
     assert not state.exists()
     assert find_marked(str(state)) == []
@@ -109,6 +110,12 @@ def test_ctrl_c_in_the_foreground_leaves_nothing(tmp_path: Path) -> None:
     assert not state.exists()
 
 
+def test_the_foreground_is_not_for_one_that_runs_already(local_aws: LocalAws) -> None:
+    answer = rerank("local", "up", "--foreground", state=local_aws.state)
+    assert answer.returncode == 2
+    assert "rerank local down" in answer.stderr
+
+
 def test_a_port_that_is_taken_is_told_and_leaves_nothing(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -118,6 +125,12 @@ def test_a_port_that_is_taken_is_told_and_leaves_nothing(tmp_path: Path) -> None
     assert answer.returncode == 1
     assert f"port {port} is taken" in answer.stderr
     assert not (tmp_path / "state").exists()
+
+
+def test_a_state_directory_that_cannot_be_is_told() -> None:
+    answer = rerank("local", "up", state=Path("/dev/null/state"))
+    assert answer.returncode == 1
+    assert "RERANK_LOCAL_STATE" in answer.stderr
 
 
 def test_down_removes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
@@ -155,7 +168,13 @@ def test_it_listens_on_loopback_alone(local_aws: LocalAws) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("local", "up", "--port", "70000"), ("local", "up", "--port", "x"), ("local", "sideways")]
+    "words",
+    [
+        ("local", "up", "--port", "70000"),
+        ("local", "up", "--port", "x"),
+        ("local", "up", "--region", "mars-1"),
+        ("local", "sideways"),
+    ],
 )
 def test_a_malformed_command_ends_with_2(tmp_path: Path, words: tuple[str, ...]) -> None:
     answer = rerank(*words, state=tmp_path / "state")
