@@ -6,7 +6,7 @@ together (special tokens, order, token types) is read off the tokenizer's own po
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -21,6 +21,13 @@ from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.faults import Fault
 
 Ids = NDArray[np.int32]
+
+CHARACTERS_PER_TOKEN = 32
+"""Of a document, so many characters are read for each token that there is room for. Text has 4 or 5, so what is left
+is almost always cut anyway, while tokenising 20 MB of it would take 2 GB."""
+
+CHARACTERS_AT_ONCE = 2**20
+"""In one call of the tokenizer: its result takes a hundred times the memory of what is kept of it."""
 
 
 class TokenizerUnsupported(ToolkitError):
@@ -103,8 +110,7 @@ class PairTokenizer:
         document_type = self._parts[place].type_ids[0]
 
         encoded = EncodedPairs([], [], [], [])
-        for encoding in self._tokenizer.encode_batch_fast(list(documents), add_special_tokens=False):
-            document = np.array(encoding.ids, dtype=np.int32)
+        for document in self._encode_documents(documents, room):
             kept = document[:room]
             ids = np.concatenate([head, kept, tail])
             types = np.concatenate([head_types, np.full(len(kept), document_type, dtype=np.int32), tail_types])
@@ -113,6 +119,42 @@ class PairTokenizer:
             encoded.truncated.append(len(kept) < len(document))
             encoded.lengths.append(len(ids))
         return encoded
+
+    def _encode_documents(self, documents: Sequence[str], room: int) -> Iterator[Ids]:
+        """Ids of each document, or of a beginning of it that has more than `room`."""
+        for group in _groups(documents, [beginning(text, room) for text in documents]):
+            encodings = self._tokenizer.encode_batch_fast([read for _, read in group], add_special_tokens=False)
+            for (text, read), encoding in zip(group, encodings, strict=True):
+                ids = encoding.ids
+                if len(ids) <= room and len(read) < len(text):  # few tokens for so many characters: all are needed
+                    ids = self._tokenizer.encode(text, add_special_tokens=False).ids
+                yield np.array(ids, dtype=np.int32)
+
+
+def beginning(text: str, room: int) -> str:
+    """The text, or a beginning of it that has more than `room` tokens in all but odd cases.
+
+    Cut between words, where every tokenizer of the catalogue splits first, so that no token before the cut changes.
+    Text without white space is cut where it is: far enough behind the last token that is kept.
+    """
+    bound = CHARACTERS_PER_TOKEN * (room + 1)
+    if len(text) <= bound:
+        return text
+    return text[:bound].rsplit(maxsplit=1)[0] if text[:bound].strip() else text[:bound]
+
+
+def _groups(texts: Sequence[str], read: Sequence[str]) -> Iterator[list[tuple[str, str]]]:
+    """Pairs of a text and what is read of it, in order, in groups of about CHARACTERS_AT_ONCE."""
+    group: list[tuple[str, str]] = []
+    characters = 0
+    for pair in zip(texts, read, strict=True):
+        group.append(pair)
+        characters += len(pair[1])
+        if characters >= CHARACTERS_AT_ONCE:
+            yield group
+            group, characters = [], 0
+    if group:
+        yield group
 
 
 def derive_parts(tokenizer: Tokenizer) -> tuple[Part, ...]:

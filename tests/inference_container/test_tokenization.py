@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -135,3 +137,35 @@ def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path) -> None:
     (tmp_path / TOKENIZER).write_text(json.dumps({"version": "1.0", "model": {"type": "Mystery"}}))
     with pytest.raises(TokenizerUnsupported, match=r"tokenizer\.json is no tokenizer that this version reads"):
         PairTokenizer.from_file(tmp_path / TOKENIZER, max_tokens=64, type_ids=True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ab cd efg " * 20_000,
+        " " * 200_000 + "a b c",
+        "abcdefgh" * 20_000,
+        "a" * 300 + " b" * 300,
+        "gh " + " " * 10**5 + "ab",
+    ],
+    ids=["words", "blank start", "one word", "long word first", "gap"],
+)
+def test_a_beginning_of_a_long_document_is_as_good_as_the_whole(text: str) -> None:
+    tokenizer = wordpiece(PROCESSORS["bert"])
+
+    assert_same(tokenizer, "a b", [text, "short", text[:5000]], max_tokens=64)
+
+
+def test_a_document_of_twenty_megabytes_takes_no_gigabytes(small_bert: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from inference_container.tokenization import PairTokenizer; "
+        "from inference_container.hardware import resident_memory_mib; "
+        "pairs = PairTokenizer.from_file(Path(sys.argv[1]), max_tokens=512, type_ids=True); "
+        "texts = ['word ' * 4_000_000, *['word ' * 1000] * 2000]; before, _ = resident_memory_mib(); "
+        "lengths = pairs.encode('query', texts).lengths; print(resident_memory_mib()[1] - before, set(lengths))"
+    )
+    command = [sys.executable, "-c", script, str(small_bert / TOKENIZER)]
+    grown, lengths = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+    assert lengths == "{512}"
+    assert float(grown) < 300  # MiB
