@@ -5,7 +5,6 @@ usage: peak_memory.py FOLDER COUNT LENGTH; FOLDER is made: the shape of the cata
 
 from __future__ import annotations
 
-import resource
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from inference_container.artifact import write_artifact
 from inference_container.engines import RaggedBatch
 from inference_container.engines.loading import load_engine
+from inference_container.hardware import resident_memory_mib
 from inference_container.seeded import seeded_tensors, seeded_tokenizer
 from rerank_toolkit import __version__
 from rerank_toolkit.catalog.models import find_model
@@ -42,8 +42,7 @@ def main(folder: str, count: int, length: int) -> None:
     random = np.random.default_rng(0)
     ids = [random.integers(5, shape.vocabulary, length) for _ in range(count)]
     scores = engine.score(RaggedBatch.of(ids, [(np.arange(length) > 20).astype(np.int32) for _ in ids]))
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss: bytes on macOS, KiB elsewhere
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    peak = int(resident_memory_mib()[1] * 2**20)
     sys.stdout.buffer.write(msgspec.json.encode([peak, scores.tolist()]))
 
 
