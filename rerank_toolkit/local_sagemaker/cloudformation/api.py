@@ -5,20 +5,19 @@ from __future__ import annotations
 import logging
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from threading import Lock, Thread
 from typing import Any
-from urllib.parse import unquote, urlsplit
-
-from botocore.exceptions import ClientError
 
 from rerank_toolkit.local_sagemaker.clients import Clients
+from rerank_toolkit.local_sagemaker.cloudformation import describe
 from rerank_toolkit.local_sagemaker.cloudformation.changes import compare
 from rerank_toolkit.local_sagemaker.cloudformation.executor import Executor
 from rerank_toolkit.local_sagemaker.cloudformation.intrinsics import TemplateError
 from rerank_toolkit.local_sagemaker.cloudformation.resources import is_recorded_only
-from rerank_toolkit.local_sagemaker.cloudformation.stacks import Change, ChangeSet, Desired, Output, Stack, StackStore
+from rerank_toolkit.local_sagemaker.cloudformation.sources import fetch_template
+from rerank_toolkit.local_sagemaker.cloudformation.stacks import Change, ChangeSet, Desired, Stack, StackStore
 from rerank_toolkit.local_sagemaker.cloudformation.template import Template
 from rerank_toolkit.local_sagemaker.cloudformation.values import KNOWN_AFTER_APPLY, PARTITION, check_rules
 from rerank_toolkit.local_sagemaker.protocol import Action, ApiError, Parameters
@@ -104,47 +103,7 @@ class CloudFormation:
         return {"Id": change_set.id, "StackId": stack.id}
 
     def describe_change_set(self, request: Parameters) -> dict[str, Any]:
-        stack, change_set = self._find_change_set(request)
-        return {
-            "ChangeSetName": change_set.name,
-            "ChangeSetId": change_set.id,
-            "StackId": stack.id,
-            "StackName": stack.name,
-            "Description": change_set.description,
-            "Parameters": _parameters(change_set.desired),
-            "CreationTime": change_set.created,
-            "ExecutionStatus": "AVAILABLE" if change_set.status == "CREATE_COMPLETE" else "UNAVAILABLE",
-            "Status": change_set.status,
-            "StatusReason": change_set.reason,
-            "Capabilities": list(stack.capabilities),
-            "Tags": _tags(change_set.desired),
-            "Changes": [
-                {
-                    "Type": "Resource",
-                    "ResourceChange": {
-                        "Action": change.action,
-                        "LogicalResourceId": change.logical_id,
-                        "PhysicalResourceId": change.physical_id,
-                        "ResourceType": change.type,
-                        "Replacement": change.replacement,
-                        "Scope": ["Properties"] if change.properties else [],
-                        "Details": [
-                            {
-                                "Target": {
-                                    "Attribute": "Properties",
-                                    "Name": name,
-                                    "RequiresRecreation": "Always" if change.replacement == "True" else "Never",
-                                },
-                                "Evaluation": "Static",
-                                "ChangeSource": "DirectModification",
-                            }
-                            for name in change.properties
-                        ],
-                    },
-                }
-                for change in change_set.changes
-            ],
-        }
+        return describe.change_set(*self._find_change_set(request))
 
     def execute_change_set(self, request: Parameters) -> dict[str, Any]:
         stack, change_set = self._find_change_set(request)
@@ -171,20 +130,7 @@ class CloudFormation:
 
     def list_change_sets(self, request: Parameters) -> dict[str, Any]:
         stack = self.store.get(request["StackName"])
-        return {
-            "Summaries": [
-                {
-                    "StackId": stack.id,
-                    "StackName": stack.name,
-                    "ChangeSetId": change_set.id,
-                    "ChangeSetName": change_set.name,
-                    "Status": change_set.status,
-                    "StatusReason": change_set.reason,
-                    "CreationTime": change_set.created,
-                }
-                for change_set in stack.change_sets.values()
-            ]
-        }
+        return {"Summaries": [describe.change_set_summary(stack, each) for each in stack.change_sets.values()]}
 
     # Stacks
 
@@ -241,46 +187,16 @@ class CloudFormation:
     def describe_stacks(self, request: Parameters) -> dict[str, Any]:
         name = request.get("StackName")
         stacks = [self.store.get(name)] if name else self.store.living()
-        return {"Stacks": [_describe(stack) for stack in stacks]}
+        return {"Stacks": [describe.stack(stack) for stack in stacks]}
 
     def list_stacks(self, request: Parameters) -> dict[str, Any]:
         wanted = request.get("StackStatusFilter")
-        return {
-            "StackSummaries": [
-                {
-                    "StackId": stack.id,
-                    "StackName": stack.name,
-                    "TemplateDescription": stack.desired.template.description,
-                    "CreationTime": stack.created,
-                    "LastUpdatedTime": stack.updated,
-                    "DeletionTime": stack.deleted,
-                    "StackStatus": stack.status,
-                    "StackStatusReason": stack.reason,
-                }
-                for stack in reversed(self.store.all())
-                if not wanted or stack.status in wanted
-            ]
-        }
+        stacks = reversed(self.store.all())
+        return {"StackSummaries": [describe.summary(stack) for stack in stacks if not wanted or stack.status in wanted]}
 
     def describe_stack_events(self, request: Parameters) -> dict[str, Any]:
         stack = self.store.get(request["StackName"])
-        return {
-            "StackEvents": [
-                {
-                    "StackId": stack.id,
-                    "EventId": event.id,
-                    "StackName": stack.name,
-                    "LogicalResourceId": event.logical_id,
-                    "PhysicalResourceId": event.physical_id,
-                    "ResourceType": event.type,
-                    "Timestamp": event.time,
-                    "ResourceStatus": event.status,
-                    "ResourceStatusReason": event.reason,
-                    "ClientRequestToken": event.token,
-                }
-                for event in reversed(stack.events)
-            ]
-        }
+        return {"StackEvents": [describe.event(stack, event) for event in reversed(stack.events)]}
 
     def describe_events(self, _: Parameters) -> dict[str, Any]:
         """Faults that AWS finds before it deploys; ours are in the change set's reason."""
@@ -292,7 +208,7 @@ class CloudFormation:
         return {
             "StackResources": [
                 {
-                    **_describe_resource(resource),
+                    **describe.resource(resource),
                     "Timestamp": resource.updated,
                     "StackId": stack.id,
                     "StackName": stack.name,
@@ -309,14 +225,14 @@ class CloudFormation:
             raise ApiError(
                 "ValidationError", f"Resource {request['LogicalResourceId']} does not exist for stack {stack.name}"
             )
-        detail = {**_describe_resource(resource), "LastUpdatedTimestamp": resource.updated}
+        detail = {**describe.resource(resource), "LastUpdatedTimestamp": resource.updated}
         return {"StackResourceDetail": {**detail, "StackId": stack.id, "StackName": stack.name}}
 
     def list_stack_resources(self, request: Parameters) -> dict[str, Any]:
         stack = self.store.get(request["StackName"])
         return {
             "StackResourceSummaries": [
-                {**_describe_resource(resource), "LastUpdatedTimestamp": resource.updated}
+                {**describe.resource(resource), "LastUpdatedTimestamp": resource.updated}
                 for resource in stack.resources.values()
             ]
         }
@@ -356,32 +272,15 @@ class CloudFormation:
     def get_template_summary(self, request: Parameters) -> dict[str, Any]:
         template = self._template(request, self.store.find(request["StackName"]) if "StackName" in request else None)
         return {
-            **self._describe_template(template),
+            **describe.template(template),
             "ResourceTypes": sorted({resource.type for resource in template.resources.values()}),
             "Version": template.document.get("AWSTemplateFormatVersion"),
         }
 
     def validate_template(self, request: Parameters) -> dict[str, Any]:
-        return self._describe_template(self._template(request, None))
+        return describe.template(self._template(request, None))
 
     # What they share
-
-    def _describe_template(self, template: Template) -> dict[str, Any]:
-        named = any(resource.type.startswith("AWS::IAM::") for resource in template.resources.values())
-        return {
-            "Description": template.description,
-            "Parameters": [
-                {
-                    "ParameterKey": name,
-                    "DefaultValue": _optional_text(entry.get("Default")),
-                    "ParameterType": entry.get("Type"),
-                    "NoEcho": bool(entry.get("NoEcho", False)),
-                    "Description": entry.get("Description"),
-                }
-                for name, entry in template.parameters.items()
-            ],
-            "Capabilities": ["CAPABILITY_NAMED_IAM"] if named else [],
-        }
 
     def _desired(self, request: Parameters, stack: Stack | None) -> Desired:
         template = self._template(request, stack)
@@ -412,20 +311,12 @@ class CloudFormation:
             if "TemplateBody" in request:
                 return Template.parse(request["TemplateBody"])
             if "TemplateURL" in request:
-                return Template.parse(self._fetch(request["TemplateURL"]))
+                return Template.parse(fetch_template(self._clients, request["TemplateURL"]))
         except TemplateError as error:
             raise ApiError("ValidationError", str(error)) from None
         if stack is not None:
             return stack.desired.template
         raise ApiError("ValidationError", "Either Template URL or Template Body must be specified.")
-
-    def _fetch(self, url: str) -> str:
-        bucket, key = _split_s3_url(url)
-        try:
-            body: bytes = self._clients("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-        except ClientError as error:
-            raise ApiError("ValidationError", f"S3 error: {error}; the template's URL is {url}") from None
-        return body.decode("utf-8")
 
     def _new_stack(self, request: Parameters, desired: Desired) -> Stack:
         name = request["StackName"]
@@ -522,75 +413,3 @@ def _same(old: Desired, new: Desired) -> bool:
         and dict(old.parameters) == dict(new.parameters)
         and sorted(old.tags) == sorted(new.tags)
     )
-
-
-def _split_s3_url(url: str) -> tuple[str, str]:
-    """Bucket and key, whichever way the URL names them: s3://, path style, or the bucket in the host's name."""
-    parts = urlsplit(url)
-    path = unquote(parts.path).lstrip("/")
-    host = parts.hostname or ""
-    if parts.scheme == "s3":
-        return host, path
-    virtual = re.fullmatch(r"(?P<bucket>.+)\.s3[.-][a-z0-9.-]*amazonaws\.com(\.cn)?", host)
-    if virtual:
-        return virtual["bucket"], path
-    bucket, _, key = path.partition("/")
-    if not bucket or not key:
-        raise ApiError("ValidationError", f"S3 error: {url} names no bucket and key")
-    return bucket, key
-
-
-def _describe(stack: Stack) -> dict[str, Any]:
-    return {
-        "StackId": stack.id,
-        "StackName": stack.name,
-        "Description": stack.desired.template.description,
-        "Parameters": _parameters(stack.desired),
-        "CreationTime": stack.created,
-        "LastUpdatedTime": stack.updated,
-        "DeletionTime": stack.deleted,
-        "StackStatus": stack.status,
-        "StackStatusReason": stack.reason,
-        "DisableRollback": stack.desired.disable_rollback,
-        "Capabilities": list(stack.capabilities),
-        "Outputs": [_describe_output(output) for output in stack.outputs],
-        "RoleARN": stack.role,
-        "Tags": _tags(stack.desired),
-        "EnableTerminationProtection": stack.termination_protection,
-        "DriftInformation": {"StackDriftStatus": "NOT_CHECKED"},
-    }
-
-
-def _describe_output(output: Output) -> dict[str, Any]:
-    return {
-        "OutputKey": output.key,
-        "OutputValue": output.value,
-        "Description": output.description,
-        "ExportName": output.export,
-    }
-
-
-def _describe_resource(resource: Any) -> Mapping[str, Any]:
-    return {
-        "LogicalResourceId": resource.logical_id,
-        "PhysicalResourceId": resource.physical_id,
-        "ResourceType": resource.type,
-        "ResourceStatus": resource.status,
-        "ResourceStatusReason": resource.reason,
-        "DriftInformation": {"StackResourceDriftStatus": "NOT_CHECKED"},
-    }
-
-
-def _parameters(desired: Desired) -> list[dict[str, Any]]:
-    return [
-        {"ParameterKey": name, "ParameterValue": str(desired.parameters.get(name, entry.get("Default")))}
-        for name, entry in desired.template.parameters.items()
-    ]
-
-
-def _tags(desired: Desired) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in desired.tags]
-
-
-def _optional_text(value: Any) -> str | None:
-    return None if value is None else str(value)
