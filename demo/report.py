@@ -37,6 +37,14 @@ class Outcome:
         return rank_of(self.question.right, [passage.id for passage in self.answer.passages])
 
 
+def examples(outcomes: Sequence[Outcome], every: int) -> RenderableType:
+    """Each `every`-th of the questions whose right passage is among the candidates: the others show nothing but
+    that the first stage missed."""
+    found = [outcome for outcome in outcomes if outcome.bm25_rank is not None]
+    rule = f"One in {every} of the {len(found)} questions whose right passage (✓) is among the candidates:"
+    return Group(Text(f"\n{rule}"), *(example(outcome) for outcome in found[every - 1 :: every]), Text())
+
+
 def example(outcome: Outcome) -> RenderableType:
     """The question over the heads of both rankings; ✓ marks the passage that answers it."""
     question = outcome.question
@@ -56,7 +64,7 @@ def quality(outcomes: Sequence[Outcome], passages: int) -> RenderableType:
     candidates = len(outcomes[0].bm25)
     before = [outcome.bm25_rank for outcome in outcomes]
     after = [outcome.reranked_rank for outcome in outcomes]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     table.add_column("")
     for name in ("BM25", "reranked"):
         table.add_column(name, justify="right")
@@ -71,7 +79,7 @@ def quality(outcomes: Sequence[Outcome], passages: int) -> RenderableType:
         f"In {len(outcomes) - len(pairs)} questions the right one is not among these and counts as missed by both. "
         f"Of the other {len(pairs)}, reranking moved it up in {better}, down in {worse}."
     )
-    return Group(table, Text(note))
+    return Group(table, Text(f"\n{note}\n"))
 
 
 def _snippet(passage: Passage, question: Question, prefix: str) -> Text:

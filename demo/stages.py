@@ -16,7 +16,7 @@ from demo.asking import AnswerMalformed, ask_all
 from demo.collection import load_passages, load_questions
 from demo.commands import StepFailed, run
 from demo.narrator import Narrator, Ticker
-from demo.report import Outcome, example, quality
+from demo.report import Outcome, examples, quality
 from demo.retrieval import bm25_candidates
 
 MODEL = "minilm-l12"
@@ -25,8 +25,8 @@ STACK = "RerankMiniLmL12Cpu"
 FOUNDATION = "RerankFoundation"
 COMPARED = ("base", "turbo", "tiny", MODEL)
 CANDIDATES = 10
-EVERY = 40
-"""Each 40th question is shown with its rankings."""
+EVERY = 20
+"""One question in so many is shown with its rankings."""
 
 
 @dataclass
@@ -95,8 +95,7 @@ def ask(run_: Run, ticker: Ticker) -> None:
         log.write_text(traceback.format_exc(), encoding="utf-8")
         raise StepFailed(f"asking {run_.endpoint}: {error}", log=log) from None
     outcomes = [Outcome(*parts) for parts in zip(questions, candidates, answers, strict=True)]
-    run_.narrator.show(*(example(outcome) for outcome in outcomes[EVERY - 1 :: EVERY]), Text())
-    run_.narrator.show(quality(outcomes, len(passages)), Text())
+    run_.narrator.show(examples(outcomes, EVERY), quality(outcomes, len(passages)))
 
 
 def measure(run_: Run, ticker: Ticker) -> None:

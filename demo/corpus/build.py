@@ -20,7 +20,7 @@ from demo.corpus.sections import Section, read_sections
 
 MANUALS = ("extending", "faq", "howto", "reference", "tutorial", "using")
 MIN_WORDS = 20
-MAX_WORDS = 50
+MAX_WORDS = 40
 RELEASE = "3.11.2"
 
 

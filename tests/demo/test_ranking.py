@@ -8,7 +8,7 @@ from rich.console import Console, RenderableType
 from demo.asking import Answer, AnswerMalformed, read_answer
 from demo.collection import Passage, Question, load_passages, load_questions
 from demo.metrics import hit_rate, mean_reciprocal_rank, rank_of
-from demo.report import Outcome, example, quality
+from demo.report import Outcome, example, examples, quality
 from demo.retrieval import bm25_candidates
 
 A, B, C, D = (Passage(name, f"text of {name}") for name in "ABCD")
@@ -66,6 +66,16 @@ def test_an_example_marks_the_right_passage_and_tells_its_places() -> None:
     assert "✓ 1.000 text of C" in text
     assert text.count("✓") == 1
     assert "BM25 place 4, reranked place 1" in text
+
+
+def test_examples_are_taken_by_the_rule_that_they_state() -> None:
+    found = [outcome(name, bm25=[A, B, C, D], reranked=[A, B, C, D]) for name in "ABCD"]
+    missed = outcome("missing", bm25=[A, B, C, D], reranked=[A, B, C, D])
+
+    text = printed(examples([missed, *found, missed], every=2))
+
+    assert "One in 2 of the 4 questions whose right passage (✓) is among the candidates" in text
+    assert [name for name in (*"ABCD", "missing") if f"Which is {name}?" in text] == ["B", "D"]
 
 
 def test_an_answer_gives_the_passages_in_its_order() -> None:
