@@ -14,6 +14,7 @@ from infra.image_name import is_repository, is_tag
 from infra.scaling import METRICS
 from rerank_toolkit.catalog.instances import (
     BF16_INSTRUCTION_SETS,
+    GPUS_WITHOUT_BF16,
     Instance,
     UnknownInstance,
     find_instance,
@@ -25,9 +26,6 @@ from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.plan import Deployment, ModelPackageArtifact, Plan, S3Artifact, Scaling
 from rerank_toolkit.contracts.settings import Settings
-
-GPUS_WITHOUT_BF16 = {"NVIDIA T4 Tensor Core"}
-"""Turing has no bf16 arithmetic; every later architecture has."""
 
 MOST_STACK_CHARACTERS = 63
 """An endpoint is called like its stack, and SageMaker's names end there."""

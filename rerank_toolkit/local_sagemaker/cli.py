@@ -22,7 +22,8 @@ from rerank_toolkit.local_sagemaker.state import ServerRecord, StateDirectory
 
 app = cyclopts.App(name="local", help="An AWS on this machine: stock cdk and boto3 work against it.")
 
-CDK_APP = f"{shlex.quote(sys.executable)} -m infra"
+# -P: a folder called infra where the user stands is not ours.
+CDK_APP = f"{shlex.quote(sys.executable)} -P -m infra"
 Flag = Parameter(negative=())
 
 

@@ -381,6 +381,7 @@ def test_the_resources_that_infra_writes_are_made_changed_and_deleted(local_aws:
                 "Target": {
                     "Type": "AWS::ApplicationAutoScaling::ScalableTarget",
                     "Properties": {
+                        "Tags": [{"Key": "project", "Value": "rerank-toolkit"}],
                         "ServiceNamespace": "sagemaker",
                         "ScalableDimension": dimension,
                         "ResourceId": "endpoint/rooms/variant/AllTraffic",

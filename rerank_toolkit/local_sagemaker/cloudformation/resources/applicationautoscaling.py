@@ -11,8 +11,11 @@ _TARGET_KEY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
 
 
 def _put_target(request: Request) -> Made:
-    answer = request.call("application-autoscaling", "register_scalable_target", request.without("RoleARN"))
     properties = request.properties
+    parameters = request.without("RoleARN", "Tags")
+    if tags := properties.get("Tags"):  # a list in a template, a map in the API
+        parameters["Tags"] = {tag["Key"]: tag["Value"] for tag in tags}
+    answer = request.call("application-autoscaling", "register_scalable_target", parameters)
     physical_id = "|".join(str(properties[name]) for name in ("ResourceId", "ScalableDimension", "ServiceNamespace"))
     return Made(physical_id, {"Id": physical_id, "ARN": answer["ScalableTargetARN"]})
 
