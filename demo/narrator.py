@@ -22,6 +22,7 @@ class Narrator:
 
     def __init__(self, record: Path, *, steps: int) -> None:
         record.parent.mkdir(parents=True, exist_ok=True)
+        self._path = record
         self._file = record.open("w", encoding="utf-8")
         self._record = Console(file=self._file, width=WIDTH, no_color=True, highlight=False)
         self._screen = Console(highlight=False)
@@ -37,11 +38,19 @@ class Narrator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+        lines = self._path.read_text(encoding="utf-8").splitlines()  # tables pad theirs with blanks
+        self._path.write_text("".join(f"{line.rstrip()}\n" for line in lines), encoding="utf-8")
 
     def show(self, *renderables: RenderableType) -> None:
         for renderable in renderables:
             self._screen.print(renderable)
             self._record.print(renderable)
+        self._file.flush()
+
+    def show_output(self, text: str) -> None:
+        """What a command printed, as it is: its lines are not wrapped again."""
+        for console in (self._screen, self._record):
+            console.print(Text(f"\n{text.strip()}\n"), soft_wrap=True)
         self._file.flush()
 
     def notice(self, text: str) -> None:

