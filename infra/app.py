@@ -37,7 +37,8 @@ def main() -> int:
     app = new_app()
     try:
         options = Options.from_context(app.node)
-        add_stacks(app, read_plan(options.plan), options)
+        image_given = options.build or options.image is not None
+        add_stacks(app, read_plan(options.plan, image_given=image_given), options)
     except ToolkitError as error:
         print(error, file=sys.stderr)
         return error.exit_code

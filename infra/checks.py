@@ -24,7 +24,7 @@ from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.catalog.models import UnknownModel, find_model
 from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.faults import Fault
-from rerank_toolkit.contracts.plan import Deployment, ModelPackageArtifact, Plan, S3Artifact, Scaling
+from rerank_toolkit.contracts.plan import Deployment, Image, ModelPackageArtifact, Plan, S3Artifact, Scaling
 from rerank_toolkit.contracts.settings import Settings
 
 MOST_STACK_CHARACTERS = 63
@@ -36,15 +36,21 @@ _S3_URI = re.compile(r"s3://[a-z0-9.-]{3,63}/[\w!.'()/=+@:,-]+\.tar\.gz", re.ASC
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def check_plan(plan: Plan) -> list[Fault]:
-    """Every reason why the plan can't be deployed; empty for a sound one."""
+def check_plan(plan: Plan, *, image_given: bool = False) -> list[Fault]:
+    """Every reason why the plan can't be deployed; empty for a sound one.
+
+    image_given: an image from elsewhere takes the place of the plan's, which may then be without.
+    """
     return [
         *_check_header(plan),
         *_check_stacks(plan),
         *(
             fault
             for index, deployment in enumerate(plan.deployments)
-            for fault in _check_deployment(deployment, plan.region, f"deployments[{index}]")
+            for fault in (
+                *_check_deployment(deployment, plan.region, f"deployments[{index}]"),
+                *_check_image(deployment.image, f"deployments[{index}].image", required=not image_given),
+            )
         ),
     ]
 
@@ -93,7 +99,7 @@ def _check_deployment(deployment: Deployment, region: str, field: str) -> Iterat
 
 
 def _check_source(deployment: Deployment, field: str) -> Iterator[Fault]:
-    artifact, image = deployment.artifact, deployment.image
+    artifact = deployment.artifact
     if isinstance(artifact, ModelPackageArtifact):
         yield Fault(
             f"{field}.artifact", "is a Marketplace model package; this version deploys s3 and local artifacts only"
@@ -104,16 +110,20 @@ def _check_source(deployment: Deployment, field: str) -> Iterator[Fault]:
             f"{field}.artifact.uri",
             f"is {artifact.uri!r}; expected one archive, s3://BUCKET/KEY.tar.gz, its key without wildcards or spaces",
         )
+
+
+def _check_image(image: Image | None, field: str, *, required: bool) -> Iterator[Fault]:
     if image is None:
-        yield Fault(f"{field}.image", "is missing; expected the repository and the tag or digest of the container")
+        if required:
+            yield Fault(field, "is missing; expected the repository and the tag or digest of the container")
         return
     if not is_repository(image.repository):
         yield Fault(
-            f"{field}.image.repository",
+            f"{field}.repository",
             f"is {image.repository!r}; expected the name of a repository in your own ECR, without a registry's address",
         )
     if image.tag is not None and not is_tag(image.tag):
-        yield Fault(f"{field}.image.tag", f"is {image.tag!r}; expected up to 128 letters, digits, and . _ -")
+        yield Fault(f"{field}.tag", f"is {image.tag!r}; expected up to 128 letters, digits, and . _ -")
 
 
 def _check_environment(deployment: Deployment, field: str) -> Iterator[Fault]:

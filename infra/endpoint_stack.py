@@ -55,10 +55,10 @@ class EndpointStack(cdk.Stack):
 
 
 def describe(plan: Plan, deployment: Deployment) -> str:
-    """One line on what the stack runs and what the plan expects it to cost."""
-    cost, fleet = deployment.expected.monthly_cost, f"{deployment.count} × {deployment.instance}"
+    """One line on what the stack runs and what the plan expects it to cost; ASCII, for CloudFormation keeps no more."""
+    cost, fleet = deployment.expected.monthly_cost, f"{deployment.count} x {deployment.instance}"
     if deployment.scaling:
-        fleet = f"{deployment.scaling.min_instances} to {deployment.scaling.max_instances} × {deployment.instance}"
+        fleet = f"{deployment.scaling.min_instances} to {deployment.scaling.max_instances} x {deployment.instance}"
     price = "monthly cost unknown"
     if cost is not None:
         price = f"expected ${cost:,.2f} a month"

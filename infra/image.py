@@ -80,6 +80,8 @@ def _built(scope: Construct, deployment: Deployment) -> ContainerImage:
         directory=str(root),
         file=DOCKERFILE,
         target=instance.kind,
+        # One plain image: SageMaker takes no index with attestations beside it.
+        outputs=["type=docker"],
         platform=ecr_assets.Platform.LINUX_ARM64 if arm else ecr_assets.Platform.LINUX_AMD64,
         exclude=["*", *(f"!{name}" for name in _CONTEXT), "**/__pycache__"],
         ignore_mode=cdk.IgnoreMode.DOCKER,

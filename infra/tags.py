@@ -1,4 +1,4 @@
-"""Tags of a stack, which CloudFormation hands on to its resources: they find the spending in the bill."""
+"""Tags of a stack and of each of its resources: they find the spending in the bill."""
 
 from __future__ import annotations
 

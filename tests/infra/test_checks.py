@@ -133,3 +133,10 @@ def test_a_newer_schema_is_refused_with_both_versions(tmp_path: Path, plan, depl
     documents.write(file, msgspec.structs.replace(plan(deployment()), schema_version=2))
     with pytest.raises(documents.NewerSchema, match="schema_version is 2, this toolkit reads up to 1"):
         read_plan(file)
+
+
+def test_a_plan_needs_no_image_where_another_takes_its_place(plan, deployment):
+    imageless = plan(deployment(image=None))
+
+    assert _fields(imageless) == ["deployments[0].image"]
+    assert check_plan(imageless, image_given=True) == []
