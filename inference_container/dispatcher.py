@@ -58,11 +58,16 @@ class Scores:
 class Dispatcher:
     """Owns the engine. `score` may be called from one event loop; compute happens in a thread of its own."""
 
-    def __init__(self, engine: Engine, *, token_budget: int, max_queued_tokens: int, metrics: Metrics) -> None:
+    def __init__(
+        self, engine: Engine, *, token_budget: int, max_queued_tokens: int, time_limit_s: float, metrics: Metrics
+    ) -> None:
         self._engine = engine
         self._metrics = metrics
         self._max_queued_tokens = max_queued_tokens
-        self._scheduler = Scheduler(token_budget=token_budget, max_queued_tokens=max_queued_tokens)
+        self._time_limit_s = time_limit_s
+        self._scheduler = Scheduler(
+            token_budget=token_budget, max_queued_tokens=max_queued_tokens, time_limit_s=time_limit_s
+        )
         self._jobs: dict[Hashable, _Job] = {}
         self._numbers = itertools.count()
         self._closed: str | None = None
@@ -119,7 +124,7 @@ class Dispatcher:
             case "too_large":
                 kind = RequestTooLarge
                 why = (
-                    f"the request has {tokens:,} tokens, more than this server can score in the {left_s:.0f} s left "
+                    f"the request has {tokens:,} tokens, more than this server can score in {self._time_limit_s:g} s "
                     f"or queue ({self._max_queued_tokens:,}); send fewer or shorter documents"
                 )
             case "queue_full":
@@ -129,7 +134,7 @@ class Dispatcher:
                     f"and at most {self._max_queued_tokens:,} may wait"
                 )
             case "too_late":
-                kind, why = WouldBeLate, f"the queue is too long for the {left_s:.0f} s left"
+                kind, why = WouldBeLate, f"it can't be answered in the {left_s:.0f} s left"
             case "makes_others_late":
                 kind, why = WouldBeLate, "taking this request would make requests late that were taken before"
         return kind(f"{why}{estimate}", reason=refusal.reason, retry_after_s=refusal.retry_after_s)
@@ -164,7 +169,10 @@ class Dispatcher:
         logits = self._score(ragged)
         seconds = time.monotonic() - start
         with self._changed:
-            self._scheduler.finished(batch, seconds)
+            if isinstance(logits, EngineFailed):
+                self._scheduler.failed(batch)
+            else:
+                self._scheduler.finished(batch, seconds, now=start + seconds)
             first = 0
             for job, documents in parts:
                 if isinstance(logits, EngineFailed):

@@ -41,6 +41,7 @@ class RerankService:
             model.engine,
             token_budget=settings.token_budget,
             max_queued_tokens=settings.max_queued_tokens,
+            time_limit_s=settings.time_limit_s,
             metrics=metrics,
         )
 

@@ -1,6 +1,6 @@
 """The batching, fairness and admission policy of the container, pure: state and clock in, batches out.
 
-The container runs it and the cost model simulates it, so it knows no threads, sockets or clocks of its own.
+The container runs it, and it can be simulated, for it knows no threads, sockets or clocks of its own.
 
     submit ─► refused at once, with the estimate
        └────► queued ─► next_batch ─► (the caller computes) ─► finished
@@ -15,6 +15,7 @@ that of the request that has been served the least work, so ten documents behind
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -23,9 +24,13 @@ from typing import Literal
 RATE_MEMORY_S = 10.0
 """Compute seconds after which a measured batch counts half: smooths, yet follows a noisy host."""
 
-IDLE_DOUBT = 4.0
-"""By how much an estimate may miss before an idle engine believes it. What is refused is not measured, so a rate
-learned on a disturbed machine would otherwise refuse for ever the requests that would correct it."""
+OUTLIER = 4.0
+"""A batch counts for at most so many times what was expected of it: a machine that was frozen for a minute is not
+slow, and one that has become slow will say so again."""
+
+DOUBT_AT_START = 3.0
+DOUBT_AFTER_S = 10.0
+"""What an idle engine adds to its allowance for each so many seconds since it last measured anything."""
 
 LEAST_RETRY_S = 1.0
 
@@ -110,16 +115,26 @@ class Scheduler:
 
     token_budget: tokens in a batch; a longer document is a batch by itself.
     max_queued_tokens: tokens that may wait.
+    time_limit_s: that the longest request may take; what takes longer by itself is too large.
     work_per_second: what is known of the speed beforehand; it is learned from finished batches.
 
     Nothing is refused for time before a speed is known.
     """
 
-    def __init__(self, *, token_budget: int, max_queued_tokens: int, work_per_second: float | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        token_budget: int,
+        max_queued_tokens: int,
+        time_limit_s: float = math.inf,
+        work_per_second: float | None = None,
+    ) -> None:
         self._token_budget = token_budget
         self._max_queued_tokens = max_queued_tokens
+        self._time_limit_s = time_limit_s
         self._initial_law = (0.0, 1 / work_per_second) if work_per_second else None
         self._pace = _Pace()
+        self._measured_at: float | None = None
         self._waiting: dict[Hashable, _Waiting] = {}
         self._turns: list[tuple[float, int, _Waiting]] = []
         self._arrivals = 0
@@ -172,7 +187,7 @@ class Scheduler:
             self._queued_tokens -= sum(entry.tokens[entry.next :])
 
     def next_batch(self) -> Batch | None:
-        """The documents to compute next, or None if none wait. The caller reports it with `finished`."""
+        """The documents to compute next, or None if none wait. The caller reports it with `finished` or `failed`."""
         documents: dict[Hashable, list[int]] = {}
         tokens, work = 0, 0.0
         while entry := self._least_served():
@@ -196,10 +211,17 @@ class Scheduler:
         self._computing += work
         return Batch(tuple(Slice(request, tuple(taken)) for request, taken in documents.items()), tokens, work)
 
-    def finished(self, batch: Batch, seconds: float) -> None:
-        """Reports a batch as computed, in so many seconds; failed ones count too, for the time they took."""
-        self._computing = max(0.0, self._computing - batch.work)
+    def finished(self, batch: Batch, seconds: float, *, now: float) -> None:
+        """Reports a batch as computed, in so many seconds."""
+        self.failed(batch)
+        if law := self._law():
+            seconds = min(seconds, OUTLIER * (law[0] + law[1] * batch.work))
         self._pace.add(batch.work, seconds)
+        self._measured_at = now
+
+    def failed(self, batch: Batch) -> None:
+        """Reports a batch as given up: the time it took tells nothing."""
+        self._computing = max(0.0, self._computing - batch.work)
 
     def _take_turn(self, entry: _Waiting) -> None:
         self._arrivals += 1
@@ -213,8 +235,21 @@ class Scheduler:
             heapq.heappop(self._turns)
         return None
 
+    def _law(self) -> tuple[float, float] | None:
+        return self._pace.law() or self._initial_law
+
+    def _doubt(self, now: float) -> float:
+        """By what factor an idle engine lets a request exceed its time: more, the less and the longer ago it measured.
+
+        What is refused is not measured, so a speed learned on a disturbed machine would otherwise refuse for ever
+        the very requests that would correct it.
+        """
+        if self._measured_at is None:
+            return 1.0
+        return 1 + DOUBT_AT_START / (1 + self._pace.seconds) + (now - self._measured_at) / DOUBT_AFTER_S
+
     def _refuse(self, tokens: int, work: float, now: float, deadline: float) -> Refusal | None:
-        law = self._pace.law() or self._initial_law
+        law = self._law()
         if law is None:
             return self._refuse_for_room(tokens, None, 0.0)
         per_batch, per_work = law
@@ -226,9 +261,10 @@ class Scheduler:
         refusal = self._refuse_for_room(tokens, estimate, unit)
         if refusal:
             return refusal
-        if max(per_batch + per_work * work, unit * work) > IDLE_DOUBT * left:
+        alone, doubt = max(per_batch + per_work * work, unit * work), self._doubt(now)
+        if alone > doubt * self._time_limit_s:
             return Refusal("too_large", estimate, None)
-        if ahead and estimate > left:
+        if estimate > (left if ahead else doubt * left):
             return Refusal("too_late", estimate, max(LEAST_RETRY_S, estimate - left))
         if self._makes_others_late(work, now, unit):
             return Refusal("makes_others_late", estimate, max(LEAST_RETRY_S, estimate))

@@ -17,7 +17,7 @@ def drain(scheduler: Scheduler) -> list[Batch]:
     batches = []
     while batch := scheduler.next_batch():
         batches.append(batch)
-        scheduler.finished(batch, batch.work / 1000)
+        scheduler.finished(batch, batch.work / 1000, now=0)
     return batches
 
 
@@ -115,7 +115,8 @@ def test_idle_time_is_not_saved_up() -> None:
     [
         ([600], FAR, "queue_full"),
         ([1001], FAR, "too_large"),
-        ([400], 0.9, "too_large"),  # 4 s of work alone, four times what is left
+        ([400], 3.9, "too_late"),  # 4 s of work alone, but 9 s of others' before a deadline that others share
+        ([950], FAR, "queue_full"),
         ([100], 1.5, "too_late"),  # 1 s of its own and 1 s of the other's
         ([300], 9.0, None),
     ],
@@ -148,7 +149,7 @@ def test_a_promise_broken_anyway_shuts_no_door() -> None:
     submit(scheduler, "hopeless", [100] * 5, deadline=6.0)
     batch = scheduler.next_batch()
     assert batch is not None
-    scheduler.finished(batch, 10.0)  # a tenth of the speed it would have needed
+    scheduler.finished(batch, 10.0, now=0)  # a tenth of the speed it would have needed
 
     assert submit(scheduler, "newcomer", [100], deadline=FAR) is None
 
@@ -176,7 +177,7 @@ def run(scheduler: Scheduler, sizes: list[int], seconds_of: Callable[[float], fl
         submit(scheduler, f"run {number}", [size])
         batch = scheduler.next_batch()
         assert batch is not None
-        scheduler.finished(batch, seconds_of(batch.work))
+        scheduler.finished(batch, seconds_of(batch.work), now=0)
 
 
 def test_speed_is_learned_and_follows_the_machine() -> None:
@@ -207,13 +208,56 @@ def test_whatever_was_measured_the_estimate_is_positive_and_grows_with_the_reque
     assert 0 < estimate(scheduler, [10]) <= estimate(scheduler, [10, 10]) <= estimate(scheduler, [100] * 5)
 
 
-def test_an_idle_engine_tries_what_a_disturbed_start_made_look_too_long() -> None:
-    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6)
-    run(scheduler, [10], lambda work: work / 10)  # ten times slower than it is
+def test_what_takes_longer_than_any_request_may_is_too_large() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6, time_limit_s=60, work_per_second=100)
 
-    assert submit(scheduler, "hopeless", [100] * 10, deadline=20) is not None
-    assert submit(scheduler, "doubtful", [100] * 10, deadline=30) is None
-    assert submit(scheduler, "behind it", [100] * 10, deadline=190) is not None
+    refusal = submit(scheduler, "whole day", [100] * 61, deadline=60)
+    assert refusal is not None
+    assert (refusal.reason, refusal.retry_after_s) == ("too_large", None)
+
+    slowly_sent = submit(scheduler, "slowly sent", [100] * 5, deadline=1)
+    assert slowly_sent is not None
+    assert slowly_sent.reason == "too_late"
+    assert slowly_sent.retry_after_s is not None
+
+
+def test_an_idle_engine_doubts_what_it_measured_little_or_long_ago() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6, time_limit_s=60)
+    run(scheduler, [10], lambda work: work / 100)  # a warm-up, ten times slower than the machine is
+    assert submit(scheduler, "hopeless", [100] * 100, deadline=20) is not None
+    assert submit(scheduler, "doubtful", [100] * 60, deadline=20) is None
+    assert submit(scheduler, "behind it", [100] * 10, deadline=10) is not None
+    drain(scheduler)
+
+    run(scheduler, [100] * 100, lambda work: work / 100)
+    assert submit(scheduler, "well known to be too long", [100] * 60, deadline=20) is not None
+    assert submit(scheduler, "an hour later", [100] * 60, now=3600, deadline=3620) is None
+
+
+def test_a_machine_that_was_frozen_once_is_not_slow() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6)
+    run(scheduler, [100] * 100, lambda work: work / 100)
+    run(scheduler, [100], lambda _: 600.0)
+
+    assert estimate(scheduler, [100] * 10) == pytest.approx(10, rel=0.5)
+
+
+def test_a_machine_that_has_become_slow_says_so_again() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6)
+    run(scheduler, [100] * 100, lambda work: work / 100)
+    run(scheduler, [100] * 20, lambda work: work / 2)
+
+    assert estimate(scheduler, [100] * 10) == pytest.approx(500, rel=0.1)
+
+
+def test_a_failed_batch_teaches_nothing_and_holds_nothing_up() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6, work_per_second=100)
+    submit(scheduler, "r", [100])
+    batch = scheduler.next_batch()
+    assert batch is not None
+    scheduler.failed(batch)
+
+    assert estimate(scheduler, [100]) == pytest.approx(1)
 
 
 def test_the_estimate_is_what_fair_sharing_gives() -> None:

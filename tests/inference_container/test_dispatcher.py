@@ -53,9 +53,18 @@ def work(*sequences: Sequence[int]) -> Work:
     return Work(ids, [np.zeros_like(sequence) for sequence in ids], [float(len(sequence)) for sequence in ids])
 
 
+LIMIT_S = 10.0
+
+
 @contextmanager
-def dispatching(engine: SumEngine, *, token_budget: int = 8, max_queued_tokens: int = 10_000) -> Iterator[Dispatcher]:
-    dispatcher = Dispatcher(engine, token_budget=token_budget, max_queued_tokens=max_queued_tokens, metrics=Metrics())
+def dispatching(engine: SumEngine, *, token_budget: int = 8, max_queued_tokens: int = 100_000) -> Iterator[Dispatcher]:
+    dispatcher = Dispatcher(
+        engine,
+        token_budget=token_budget,
+        max_queued_tokens=max_queued_tokens,
+        time_limit_s=LIMIT_S,
+        metrics=Metrics(),
+    )
     try:
         yield dispatcher
     finally:
@@ -253,7 +262,7 @@ def test_even_an_idle_engine_refuses_what_is_hopeless() -> None:
             engine.gate.set()
             await slow
             with pytest.raises(RequestTooLarge) as raised:
-                await dispatcher.score(work([1] * 1000), deadline=within(1))
+                await dispatcher.score(work([1] * 10_000), deadline=within(LIMIT_S))
             assert "it would take about" in str(raised.value)
 
     run(scenario)
