@@ -25,8 +25,6 @@ from rerank_toolkit.contracts.manifest import Dtype
 Mode = Literal["realtime", "serverless"]
 MODES: tuple[Mode, ...] = ("realtime", "serverless")
 
-MB = 1_000_000
-
 
 class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
     """What can't be ranked; without `model` it is so for every model."""
@@ -138,7 +136,7 @@ def _candidate(model: Model, host: Host, speed: Speed | Unknown, workload: Workl
         return speed
     limits = load_limits()
     limit = limits.serverless if host.mode == "serverless" else limits.realtime
-    if workload.request_bytes > limit.payload_mb * MB:
+    if workload.request_bytes > limit.payload_bytes:
         return Unknown(f"a request is larger than the {limit.payload_mb} MB that {host.mode} takes")
     dtype: Dtype = "fp16" if host.kind == "gpu" else "fp32"
     memory, memory_basis = memory_needed(model, dtype, speed.measured)

@@ -18,8 +18,7 @@ from inference_container.errors import (
     QueueFull,
     UnsupportedEncoding,
 )
-
-MB = 1_000_000
+from rerank_toolkit.catalog.limits import MEGABYTE
 
 _BODIES_HELD = 8
 """Bodies of the largest size that may be in memory at once; of usual sizes that is thousands."""
@@ -30,7 +29,7 @@ class BodyReader:
 
     def __init__(self, *, max_mb: float, time_limit_s: float) -> None:
         self._max_mb = max_mb
-        self._max_bytes = int(max_mb * MB)
+        self._max_bytes = int(max_mb * MEGABYTE)
         self._time_limit_s = time_limit_s
         self._held_bytes = 0
 
@@ -76,7 +75,7 @@ class BodyReader:
             raise self._too_large(f"more than {self._max_bytes:,} bytes")
         if self._held_bytes + added > _BODIES_HELD * self._max_bytes:
             raise QueueFull(
-                f"requests of {self._held_bytes // MB} MB are being answered, as much as this server holds at once",
+                f"requests of {self._held_bytes // MEGABYTE} MB are being answered, as much as this server holds at once",
                 reason="memory",
                 retry_after_s=1,
             )

@@ -10,6 +10,9 @@ import msgspec
 
 TABLE = Path(__file__).with_name("limits.toml")
 
+MEGABYTE = 1_000_000
+"""AWS doesn't say which megabyte its limits mean; what fits into the smaller one fits into both."""
+
 
 class _Sourced(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     source: str
@@ -19,6 +22,10 @@ class _Sourced(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class RequestLimits(_Sourced, frozen=True, kw_only=True):
     payload_mb: int
     timeout_s: int
+
+    @property
+    def payload_bytes(self) -> int:
+        return self.payload_mb * MEGABYTE
 
 
 class ServerlessLimits(RequestLimits, frozen=True, kw_only=True):

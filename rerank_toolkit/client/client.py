@@ -143,11 +143,11 @@ def _encode(
         raise InvalidRequest("the request was not sent:", faults=faults) from None
     except UnicodeEncodeError:
         raise InvalidRequest("the request was not sent:", faults=_lone_surrogates(query, documents)) from None
-    limit_mb = load_limits().realtime.payload_mb
-    if len(body) > limit_mb * 1024 * 1024:
+    limit = load_limits().realtime
+    if len(body) > limit.payload_bytes:
         raise InvalidRequest(
-            f"the request was not sent: its body has {len(body) / 1024 / 1024:.1f} MB, an endpoint takes at most "
-            f"{limit_mb} MB; spread the {len(documents)} documents over several requests (their scores compare), or "
+            f"the request was not sent: its body has {len(body):,} bytes, an endpoint takes at most "
+            f"{limit.payload_mb} MB ({limit.payload_bytes:,}); spread the {len(documents)} documents over several requests (their scores compare), or "
             "cut the texts before sending"
         )
     return body

@@ -37,8 +37,10 @@ def test_documents_that_are_none(client, loopback, documents, says):
 
 
 def test_a_body_beyond_what_sagemaker_takes_is_not_sent(client, loopback):
-    with pytest.raises(InvalidRequest, match=r"27\.0 MB, an endpoint takes at most 25 MB; spread the 27 documents"):
-        client.rerank("which?", ["x" * 1024 * 1024] * 27)
+    with pytest.raises(
+        InvalidRequest, match=r"25,000,\d\d\d bytes, an endpoint takes at most 25 MB \(25,000,000\); spread the 25 doc"
+    ):
+        client.rerank("which?", ["x" * 1_000_000] * 25)
 
     assert loopback.paths == []
 

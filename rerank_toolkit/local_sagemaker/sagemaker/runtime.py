@@ -30,7 +30,7 @@ _PASSED_ON = (
     "X-Amzn-SageMaker-Session-Id",
     "X-Amzn-SageMaker-Target-Model",
 )
-_MEGABYTE = 1024 * 1024
+_CHUNK_BYTES = 1 << 20
 
 Observe = Callable[[Endpoint, Running, int, float], None]
 """Endpoint, variant, status of the answer, seconds that the container took."""
@@ -60,7 +60,7 @@ class Runtime:
     def _invoke(self, request: Request, name: str) -> Response:
         limits = load_limits().realtime
         length = request.content_length
-        if length is None or length > limits.payload_mb * _MEGABYTE:
+        if length is None or length > limits.payload_bytes:
             _discard(request)
             shown = "without a length" if length is None else f"of {length} bytes"
             return _error(
@@ -127,7 +127,7 @@ class Runtime:
 
 def _discard(request: Request) -> None:
     """Reads what is being sent: closing the connection in the middle would hide the answer from the caller."""
-    while request.stream.read(_MEGABYTE):
+    while request.stream.read(_CHUNK_BYTES):
         pass
 
 
