@@ -14,7 +14,7 @@ from cyclopts import App, Group, Parameter
 from rerank_toolkit import __version__
 from rerank_toolkit.catalog.instances import UnknownInstance
 from rerank_toolkit.catalog.models import UnknownModel
-from rerank_toolkit.console import say, set_quiet
+from rerank_toolkit.console import BrokenStdout, print_text, say, set_quiet
 from rerank_toolkit.contracts.errors import ToolkitError
 
 GLOBAL = Parameter(group=Group("Global options", sort_key=1), negative=(), show_default=False)
@@ -76,7 +76,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         result = app.meta(sys.argv[1:], exit_on_error=False, print_error=False)
-        sys.stdout.flush()
+        print_text("", end="")
     except cyclopts.UnknownCommandError as error:  # its own text would import every room to guess what was meant
         words = " ".join(error.unused_tokens or [])
         _fail(error, MALFORMED, f"no command is called {words!r}; there are {', '.join(ROOMS)}")
@@ -96,9 +96,11 @@ def main() -> None:
         _fail(error, error.exit_code, str(error))
     except (UnknownModel, UnknownInstance) as error:
         _fail(error, MALFORMED, str(error))
-    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+    except BrokenStdout:  # the reader of a pipe, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        _fail(error, 1, f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     sys.exit(result if isinstance(result, int) else 0)

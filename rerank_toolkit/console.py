@@ -48,9 +48,17 @@ def status(text: str) -> Iterator[None]:
         yield
 
 
-def print_text(text: str) -> None:
-    """Plain text on stdout, unwrapped."""
-    sys.stdout.write(text.rstrip("\n") + "\n")
+class BrokenStdout(Exception):
+    """Whoever read our output has gone."""
+
+
+def print_text(text: str, *, end: str = "\n") -> None:
+    """Plain text on stdout, unwrapped. Raises BrokenStdout."""
+    try:
+        sys.stdout.write(text.rstrip("\n") + end)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise BrokenStdout from None
 
 
 def print_json(document: object) -> None:
@@ -88,7 +96,7 @@ def print_table(
 class _Stdout(Console):
     def on_broken_pipe(self) -> None:
         """Leaves it to the command line, where rich would exit with 1: a reader that has seen enough is no failure."""
-        raise BrokenPipeError
+        raise BrokenStdout
 
 
 def _stderr() -> Console:

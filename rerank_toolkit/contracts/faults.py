@@ -31,11 +31,15 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 def collect_faults(document: object, expected: Any, *, field: str = "") -> list[Fault]:
-    """All faults (at most MOST_FAULTS) that keep `document`, as decoded from JSON or TOML, from being `expected`.
+    """All faults that keep `document`, as decoded from JSON or TOML, from being `expected`.
 
-    `expected` is any type msgspec understands. Fields are named as in `deployments[2].instance`.
+    `expected` is any type msgspec understands. Fields are named as in `deployments[2].instance`. Beyond MOST_FAULTS
+    a last one says that there are more.
     """
-    return list(islice(_walk(document, inspect.type_info(expected), field), MOST_FAULTS))
+    faults = list(islice(_walk(document, inspect.type_info(expected), field), MOST_FAULTS + 1))
+    if len(faults) > MOST_FAULTS:
+        faults[MOST_FAULTS] = Fault(field, f"has more faults; these are the first {MOST_FAULTS}", "more")
+    return faults
 
 
 def _walk(value: object, info: inspect.Type, field: str) -> Iterator[Fault]:

@@ -14,7 +14,7 @@ import msgspec
 from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.faults import Fault
 
-Positive = Annotated[float, msgspec.Meta(gt=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -78,7 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """The variables that give these settings; defaults are left out."""
         plain = Settings()
         return {
-            names[0]: f"{value:g}" if isinstance(value, float) else str(value)
+            names[0]: str(value)
             for field, names in NAMES.items()
             if (value := getattr(self, field)) != getattr(plain, field)
         }

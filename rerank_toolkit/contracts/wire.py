@@ -9,6 +9,9 @@ import msgspec
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 """The one header that SageMaker passes through both ways; the answer's origin travels in it as `key=value; …`."""
 
+MOST_TEXT = 48
+"""Characters of a text in that header: all of them at their longest, and the numbers, stay within its bound."""
+
 
 class Text(msgspec.Struct, frozen=True):
     text: str
@@ -90,9 +93,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def encode_origin(origin: Origin) -> str:
-    """At most 1,024 printable ASCII characters, as SageMaker demands."""
-    pairs = (f"{name}={_plain(getattr(origin, name))}" for name in origin.__struct_fields__)
-    return "; ".join(pairs)[:1024]
+    """At most 1,024 printable ASCII characters, as SageMaker demands; long texts in it are cut."""
+    return "; ".join(f"{name}={_plain(getattr(origin, name))}" for name in origin.__struct_fields__)
 
 
 def decode_origin(header: str) -> Origin | None:
@@ -109,4 +111,5 @@ def _plain(value: object) -> str:
         return f"{value:.2f}"
     if isinstance(value, bool):
         return str(value).lower()
-    return "".join(character if " " <= character <= "~" and character not in ";=" else "_" for character in str(value))
+    text = str(value)[:MOST_TEXT]
+    return "".join(character if " " <= character <= "~" and character not in ";=" else "_" for character in text)

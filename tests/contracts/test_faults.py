@@ -41,7 +41,8 @@ def test_what_is_missing_is_named() -> None:
 def test_a_megabyte_of_faults_is_answered_with_a_page() -> None:
     found = collect_faults({"query": "q", "documents": [1] * 40_000}, RerankRequest)
 
-    assert len(found) == MOST_FAULTS
+    assert len(found) == MOST_FAULTS + 1
+    assert str(found[-1]) == f"document: has more faults; these are the first {MOST_FAULTS}"
     assert all(
         len(str(fault)) < 200
         for fault in collect_faults({"query": "q" * 10**6, "documents": "x" * 10**6}, RerankRequest)

@@ -16,10 +16,10 @@ def test_an_empty_environment_gives_the_defaults() -> None:
 
 
 def test_what_is_written_is_read() -> None:
-    settings = Settings(port=9000, threads=2, time_limit_s=0.5, log_level="debug", model_dir="/m")
+    settings = Settings(port=9000, threads=2, time_limit_s=0.5, drain_s=12345.67, log_level="debug", model_dir="/m")
 
     assert Settings.from_environment(settings.to_environment()) == settings
-    assert "RERANK_DRAIN_S" not in settings.to_environment()
+    assert "RERANK_HOST" not in settings.to_environment()
 
 
 def test_the_platform_s_name_wins_where_it_must() -> None:
@@ -29,7 +29,7 @@ def test_the_platform_s_name_wins_where_it_must() -> None:
 
 def test_every_malformed_variable_is_named() -> None:
     with pytest.raises(InvalidInput) as caught:
-        Settings.from_environment({"RERANK_PORT": "http", "RERANK_TIME_LIMIT_S": "-1", "RERANK_LOG_LEVEL": "loud"})
+        Settings.from_environment({"RERANK_PORT": "http", "RERANK_TIME_LIMIT_S": "inf", "RERANK_LOG_LEVEL": "loud"})
 
     assert {fault.field for fault in caught.value.faults} == {"RERANK_PORT", "RERANK_TIME_LIMIT_S", "RERANK_LOG_LEVEL"}
 

@@ -19,7 +19,10 @@ def test_an_origin_survives_the_header() -> None:
 
 
 def test_the_header_is_what_sagemaker_lets_through() -> None:
-    strange = msgspec.structs.replace(ORIGIN, model="modèle; a=b\r\nSet-Cookie: x", cpu_model="x" * 300)
+    long = dict.fromkeys(
+        ("engine_version", "cpu_model", "instruction_set", "architecture", "gpu", "engine", "dtype"), "x" * 999
+    )
+    strange = msgspec.structs.replace(ORIGIN, model="modèle; a=b\r\nSet-Cookie: x" + "y" * 999, **long)
     header = encode_origin(strange)
 
     assert header.isascii()
@@ -27,7 +30,8 @@ def test_the_header_is_what_sagemaker_lets_through() -> None:
     assert len(header) <= load_limits().container.custom_attributes_characters
     decoded = decode_origin(header)
     assert decoded is not None
-    assert decoded.inference_ms == ORIGIN.inference_ms
+    assert (decoded.inference_ms, decoded.startup_s) == (ORIGIN.inference_ms, ORIGIN.startup_s)
+    assert decoded.seeded is ORIGIN.seeded
 
 
 def test_a_header_of_someone_else_is_no_origin() -> None:
