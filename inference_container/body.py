@@ -75,7 +75,8 @@ class BodyReader:
             raise self._too_large(f"more than {self._max_bytes:,} bytes")
         if self._held_bytes + added > _BODIES_HELD * self._max_bytes:
             raise QueueFull(
-                f"requests of {self._held_bytes // MEGABYTE} MB are being answered, as much as this server holds at once",
+                f"requests of {self._held_bytes // MEGABYTE} MB are being answered, "
+                "as much as this server holds at once",
                 reason="memory",
                 retry_after_s=1,
             )

@@ -147,8 +147,8 @@ def _encode(
     if len(body) > limit.payload_bytes:
         raise InvalidRequest(
             f"the request was not sent: its body has {len(body):,} bytes, an endpoint takes at most "
-            f"{limit.payload_mb} MB ({limit.payload_bytes:,}); spread the {len(documents)} documents over several requests (their scores compare), or "
-            "cut the texts before sending"
+            f"{limit.payload_mb} MB ({limit.payload_bytes:,}); spread the {len(documents)} documents over several "
+            "requests (their scores compare), or cut the texts before sending"
         )
     return body
 

@@ -76,8 +76,13 @@ class UnexpectedAnswer(ClientError):
     """The answer is not a reranker's: another kind of service may be listening there."""
 
 
-def error_from_answer(status: int, body: bytes, *, endpoint: str, retry_after: str | None = None) -> ClientError:
-    """The error that a container's answer means; `retry_after` is the header's text, if there was one."""
+def error_from_answer(
+    status: int, body: bytes, *, endpoint: str, not_found_hint: str, retry_after: str | None = None
+) -> ClientError:
+    """The error that a container's answer means.
+
+    not_found_hint: what to do where it knows no such path. retry_after: the header's text, if there was one.
+    """
     detail, faults = _read_body(body)
     text = f"{endpoint} answered {status}{_phrase(status)}: {detail}" if detail else f"{endpoint} answered {status}"
     match status:
@@ -86,8 +91,7 @@ def error_from_answer(status: int, body: bytes, *, endpoint: str, retry_after: s
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return NotAuthorized(text, status=status, faults=faults)
         case HTTPStatus.NOT_FOUND | HTTPStatus.METHOD_NOT_ALLOWED if not faults:
-            hint = f"{text}; give the address of a reranker, such as http://127.0.0.1:8080"
-            return EndpointNotFound(hint, status=status)
+            return EndpointNotFound(f"{text}; {not_found_hint}", status=status)
         case _ if 400 <= status < 500:
             return InvalidRequest(text, status=status, faults=faults)
         case _:

@@ -51,6 +51,7 @@ class HttpTransport:
             response.status_code,
             response.content,
             endpoint=self.endpoint,
+            not_found_hint="give the address of a reranker, such as http://127.0.0.1:8080",
             retry_after=response.headers.get("Retry-After"),
         )
 

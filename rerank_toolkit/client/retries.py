@@ -22,8 +22,9 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
     """At most `attempts` tries; waits double from `first_wait_s` and never exceed `longest_wait_s`.
 
     Each wait is drawn between half and all of its length, so that callers refused together don't come back
-    together. An endpoint that asks for a longer wait than `longest_wait_s` is not asked again: the caller
-    learns at once what it would otherwise learn late.
+    together. It comes on top of the wait that an endpoint asks for, which may be none at all. An endpoint that
+    asks for more than `longest_wait_s` is not asked again: the caller learns at once what it would otherwise
+    learn late.
     """
 
     attempts: int = 3
@@ -43,7 +44,7 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
         return send()
 
     def _wait(self, attempt: int, retry_after: float | None) -> float | None:
-        if retry_after is not None:
-            return retry_after if retry_after <= self.longest_wait_s else None
+        if retry_after is not None and retry_after > self.longest_wait_s:
+            return None
         longest = min(self.longest_wait_s, self.first_wait_s * 2.0 ** (attempt - 1))
-        return longest * random.uniform(0.5, 1.0)
+        return (retry_after or 0.0) + longest * random.uniform(0.5, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 import boto3
@@ -92,7 +93,7 @@ class SageMakerTransport:
                 "the profile; `aws sagemaker list-endpoints` lists what there is",
                 status=status,
             )
-        if code in _NOT_AUTHORIZED:
+        if code in _NOT_AUTHORIZED or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             return NotAuthorized(
                 f"AWS refuses these credentials for {self.endpoint} in {self._region} ({code}): {message} "
                 "They need sagemaker:InvokeEndpoint on this endpoint and must not have expired",
@@ -114,7 +115,12 @@ class SageMakerTransport:
         if not isinstance(status, int):
             return ServerFailed(f"SageMaker answered ModelError for {self.endpoint}: {message}", status=424)
         body = str(response.get("OriginalMessage", "")).encode()
-        return error_from_answer(status, body, endpoint=f"endpoint {self.endpoint}")
+        return error_from_answer(
+            status,
+            body,
+            endpoint=f"endpoint {self.endpoint}",
+            not_found_hint="its container serves no /invocations: is a reranker deployed there?",
+        )
 
 
 def _make_client(region: str | None, profile: str | None, timeout_s: float) -> Any:

@@ -138,6 +138,13 @@ def test_each_status_has_its_error(loopback, status, kind):
     assert caught.value.status == status
 
 
+def test_an_address_without_a_reranker_is_told_what_one_looks_like(loopback):
+    loopback.will_answer(404, {"detail": "no such path"})
+
+    with pytest.raises(EndpointNotFound, match="such as http://127"):
+        ask(loopback)
+
+
 @pytest.mark.parametrize(("header", "seconds"), [("2.5", 2.5), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("inf", None)])
 def test_a_refusal_says_when_to_come_back(loopback, header, seconds):
     loopback.will_answer(503, {"detail": "full"}, Retry_After=header)

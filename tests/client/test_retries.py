@@ -27,12 +27,22 @@ def test_what_was_refused_or_lost_is_sent_again():
     assert 0.25 <= waits[1] <= 0.5
 
 
-def test_the_wait_that_the_endpoint_asks_for_is_kept():
+def test_the_wait_that_the_endpoint_asks_for_is_kept_but_not_by_all_to_the_instant():
     waits = []
 
-    Retries().call(Sender(Overloaded("full", retry_after=1.5)), sleep=waits.append)
+    for _ in range(8):
+        Retries().call(Sender(Overloaded("full", retry_after=1.5)), sleep=waits.append)
 
-    assert waits == [1.5]
+    assert all(1.5 + 0.125 <= wait <= 1.5 + 0.25 for wait in waits)
+    assert len(set(waits)) > 1
+
+
+def test_an_endpoint_that_asks_for_no_wait_is_not_asked_again_at_once():
+    waits = []
+
+    Retries().call(Sender(*[Overloaded("full", retry_after=0)] * 2), sleep=waits.append)
+
+    assert 0.125 <= waits[0] <= 0.25 <= waits[1] <= 0.5
 
 
 def test_a_wait_that_is_too_long_is_the_callers_to_decide():

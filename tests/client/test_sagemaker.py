@@ -76,6 +76,15 @@ def test_the_containers_refusal_is_retried(loopback, runtime):
     assert len(loopback.paths) == 2
 
 
+def test_a_container_without_the_path_is_no_reranker(loopback, runtime):
+    loopback.will_model_error(404, "Not Found")
+
+    with pytest.raises(EndpointNotFound, match="is a reranker deployed there") as caught:
+        ask(runtime)
+
+    assert "127.0.0.1:8080" not in str(caught.value)
+
+
 def test_a_container_that_breaks(loopback, runtime):
     loopback.will_model_error(500, "Traceback")
 
@@ -90,6 +99,8 @@ def test_a_container_that_breaks(loopback, runtime):
         (400, ("ValidationError", "Request body too large"), (InvalidRequest, "too large")),
         (400, ("AccessDeniedException", "not authorized"), (NotAuthorized, "sagemaker:InvokeEndpoint")),
         (403, ("ExpiredTokenException", "expired"), (NotAuthorized, "expired")),
+        (403, ("RequestTimeTooSkewed", "clock"), (NotAuthorized, "clock")),
+        (401, ("SomethingNew", "who are you?"), (NotAuthorized, "who are you")),
         (400, ("ThrottlingException", "Rate exceeded"), (Overloaded, "Rate exceeded")),
         (429, ("ModelNotReadyException", "loading"), (Overloaded, "loading")),
         (503, ("ServiceUnavailable", "busy"), (Overloaded, "busy")),
