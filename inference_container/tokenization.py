@@ -26,6 +26,9 @@ CHARACTERS_PER_TOKEN = 32
 """Of a document, so many characters are read for each token that there is room for. Text has 4 or 5, so what is left
 is almost always cut anyway, while tokenising 20 MB of it would take 2 GB."""
 
+MOST_CHARACTERS_PER_TOKEN = 8 * CHARACTERS_PER_TOKEN
+"""Read where those were too few: blanks, or words so long that they are one token. What stands behind is cut."""
+
 CHARACTERS_AT_ONCE = 2**20
 """In one call of the tokenizer: its result takes a hundred times the memory of what is kept of it."""
 
@@ -37,11 +40,9 @@ class TokenizerUnsupported(ToolkitError):
 class QueryTooLong(InvalidRequest):
     """The query leaves documents less than half of what the model reads; only documents are cut, never the query."""
 
-    def __init__(self, tokens: int, bound: int) -> None:
-        self.tokens = tokens
-        self.bound = bound
+    def __init__(self, found: str, bound: int) -> None:
         super().__init__(
-            [Fault("query", f"is {tokens:,} tokens long; at most {bound:,} are allowed; shorten it", "too_long")]
+            [Fault("query", f"is {found} long; at most {bound:,} tokens are allowed; shorten it", "too_long")]
         )
 
 
@@ -91,53 +92,75 @@ class PairTokenizer:
             raise TokenizerUnsupported(f"{path} is no tokenizer that this version reads: {error}") from error
         return cls(tokenizer, max_tokens=max_tokens, type_ids=type_ids)
 
+    @property
+    def special_tokens(self) -> int:
+        """Of each pair."""
+        return sum(len(part.ids) for part in self._parts)
+
     def encode(self, query: str, documents: Sequence[str], *, max_document_tokens: int | None = None) -> EncodedPairs:
-        """Sequences of at most `max_tokens`, with at most `max_document_tokens` of the document; its end is cut.
+        """`encode_query` and `encode_pairs` in one."""
+        return self.encode_pairs(self.encode_query(query), documents, max_document_tokens=max_document_tokens)
 
-        Raises QueryTooLong if the query takes more than half of `max_tokens`.
-        """
-        query_ids = self._tokenizer.encode(query, add_special_tokens=False).ids
-        if len(query_ids) > self.query_bound:
-            raise QueryTooLong(len(query_ids), self.query_bound)
+    def encode_query(self, query: str) -> list[int]:
+        """The query's ids, for `encode_pairs`. Raises QueryTooLong for more than half of `max_tokens`."""
+        ids, whole = self._read(query, self.query_bound)
+        if len(ids) > self.query_bound:
+            raise QueryTooLong(f"{'' if whole else 'more than '}{len(ids):,} tokens", self.query_bound)
+        if not whole:
+            raise QueryTooLong(f"{len(query):,} characters", self.query_bound)
+        return ids
 
+    def encode_pairs(
+        self, query: Sequence[int], documents: Sequence[str], *, max_document_tokens: int | None = None
+    ) -> EncodedPairs:
+        """Sequences of at most `max_tokens`, with at most `max_document_tokens` of the document; its end is cut."""
         place = next(index for index, part in enumerate(self._parts) if part.source == 1)
         before, after = self._parts[:place], self._parts[place + 1 :]
-        head, head_types = _join(before, {0: query_ids})
-        tail, tail_types = _join(after, {0: query_ids})
+        head, head_types = _join(before, {0: query})
+        tail, tail_types = _join(after, {0: query})
         room = self.max_tokens - len(head) - len(tail)
         if max_document_tokens is not None:
             room = min(room, max_document_tokens)
         document_type = self._parts[place].type_ids[0]
 
         encoded = EncodedPairs([], [], [], [])
-        for document in self._encode_documents(documents, room):
-            kept = document[:room]
+        for kept, cut in self._encode_documents(documents, room):
             ids = np.concatenate([head, kept, tail])
             types = np.concatenate([head_types, np.full(len(kept), document_type, dtype=np.int32), tail_types])
             encoded.ids.append(ids)
             encoded.type_ids.append(types if self._type_ids else np.zeros_like(types))
-            encoded.truncated.append(len(kept) < len(document))
+            encoded.truncated.append(cut)
             encoded.lengths.append(len(ids))
         return encoded
 
-    def _encode_documents(self, documents: Sequence[str], room: int) -> Iterator[Ids]:
-        """Ids of each document, or of a beginning of it that has more than `room`."""
-        for group in _groups(documents, [beginning(text, room) for text in documents]):
+    def _encode_documents(self, documents: Sequence[str], room: int) -> Iterator[tuple[Ids, bool]]:
+        """Of each document the first ids, at most `room`, and whether that leaves something out."""
+        beginnings = [beginning(text, room, CHARACTERS_PER_TOKEN) for text in documents]
+        for group in _groups(documents, beginnings):
             encodings = self._tokenizer.encode_batch_fast([read for _, read in group], add_special_tokens=False)
             for (text, read), encoding in zip(group, encodings, strict=True):
-                ids = encoding.ids
-                if len(ids) <= room and len(read) < len(text):  # few tokens for so many characters: all are needed
-                    ids = self._tokenizer.encode(text, add_special_tokens=False).ids
-                yield np.array(ids, dtype=np.int32)
+                ids, whole = encoding.ids, len(read) == len(text)
+                if len(ids) <= room and not whole:
+                    ids, whole = self._read(text, room)
+                yield np.array(ids[:room], dtype=np.int32), len(ids) > room or not whole
+
+    def _read(self, text: str, room: int) -> tuple[list[int], bool]:
+        """Ids of a text, more than `room` of them where it has so many, and whether they are those of all of it."""
+        for characters_per_token in (CHARACTERS_PER_TOKEN, MOST_CHARACTERS_PER_TOKEN):
+            read = beginning(text, room, characters_per_token)
+            ids: list[int] = self._tokenizer.encode(read, add_special_tokens=False).ids
+            if len(ids) > room or len(read) == len(text):
+                break
+        return ids, len(read) == len(text)
 
 
-def beginning(text: str, room: int) -> str:
-    """The text, or a beginning of it that has more than `room` tokens in all but odd cases.
+def beginning(text: str, room: int, characters_per_token: int) -> str:
+    """The text, or a beginning of it that is likely to have more than `room` tokens.
 
     Cut between words, where every tokenizer of the catalogue splits first, so that no token before the cut changes.
     Text without white space is cut where it is: far enough behind the last token that is kept.
     """
-    bound = CHARACTERS_PER_TOKEN * (room + 1)
+    bound = characters_per_token * (room + 1)
     if len(text) <= bound:
         return text
     return text[:bound].rsplit(maxsplit=1)[0] if text[:bound].strip() else text[:bound]
