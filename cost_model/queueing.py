@@ -1,16 +1,22 @@
-"""Response times of a queue, in closed form.
+"""Response times of machines that share their time among the requests on them, in closed form.
 
-Requests arrive as a Poisson process. Over `servers` that share one queue:
+Requests arrive as a Poisson process. The container serves by start-time fair queueing, batch by batch, which comes
+close to processor sharing: n requests on a machine each proceed at an n-th of its speed.
 
-* the probability of waiting is Erlang's C (exact for exponential service);
-* the mean wait is M/M/c's times (1 + scv) / 2, the Allen–Cunneen approximation of M/G/c, which for one server is
-  the Pollaczek–Khinchine formula and exact;
-* a wait, if there is one, is taken as exponential with the mean that these two give: exact for M/M/c, a named
-  approximation elsewhere. Against simulation with near-constant service, p50 is up to a tenth too fast, p95 and
-  p99 up to a fifth too slow;
-* service is taken as normal with its mean and variance: a request is a sum over many documents.
+* Under processor sharing a request is answered on average after service / (1 - utilisation), whatever the spread of
+  the services (Kleinrock 1967, Sakata et al. 1971). Over `servers` that share all requests the mean is that of
+  M/M/c: service + C / (servers - load) services, with Erlang's C (Cohen 1979).
+* The delay beyond the service is taken as exponential, and nothing with probability 1 - C: exact in the mean for one
+  server, a named approximation of the distribution.
+* Several servers get a quarter of a service on top of each delay: requests stay where they were sent, so the fewest
+  outstanding don't free a machine as soon as one common queue would.
+* Service is taken as normal with its mean and variance, a request being a sum over many documents. A longer request
+  is delayed in proportion, so that its deviation is stretched as its mean is.
 
-All functions take arrays that broadcast, times in seconds.
+Against simulation of the container's own scheduler, at utilisations of 0.3 to 0.8, lengths with a coefficient of
+variation up to 1, requests of a fraction of a batch and of many: p95 is from 6 % too fast to two fifths too slow,
+p99 from 13 % too fast to a half too slow, and p50, which no decision rests on, up to 30 % too fast. Where lengths
+spread wider, the tails are too fast.
 """
 
 from __future__ import annotations
@@ -20,8 +26,13 @@ from numpy.typing import NDArray
 from scipy import special
 
 Array = NDArray[np.float64]
+Sharing = tuple[Array, Array, Array]
+"""Probability of a delay, its mean, and the deviation of the service as sharing stretches it."""
 
 BISECTIONS = 60
+
+STAYS = 0.25
+"""Of a service: what a request is delayed longer because it stays on the machine that it was sent to."""
 
 
 def erlang_c(servers: Array, load: Array) -> Array:
@@ -37,34 +48,35 @@ def erlang_c(servers: Array, load: Array) -> Array:
     return np.asarray(blocking / (1 - load / servers * (1 - blocking)))
 
 
-def waiting(servers: Array, load: Array, service: Array, scv: Array) -> tuple[Array, Array]:
-    """Probability of waiting, and mean wait of those who wait; `scv` is variance over squared mean of service."""
-    mean = service * (1 + scv) / 2 / (servers - load)
-    return erlang_c(servers, load), np.asarray(mean)
+def shared(servers: Array, load: Array, service: Array, deviation: Array) -> Sharing:
+    """How requests delay each other."""
+    probability = erlang_c(servers, load)
+    delay = service * (1 / (servers - load) + np.where(servers > 1, STAYS, 0.0))
+    return probability, np.asarray(delay), np.asarray(deviation * (1 + probability * delay / service))
 
 
-def exceedance(time: Array, wait_probability: Array, wait: Array, service: Array, deviation: Array) -> Array:
-    """Probability that wait plus service lasts longer than `time`.
+def exceedance(time: Array, service: Array, probability: Array, delay: Array, deviation: Array) -> Array:
+    """Probability that service plus delay last longer than `time`.
 
-    Normal service alone, or with an exponential wait added: the exponentially modified normal distribution, in
+    Normal service alone, or with an exponential delay added: the exponentially modified normal distribution, in
     logarithms because its two factors overflow and underflow apart.
     """
     deviation = np.maximum(deviation, 1e-9 * service)
-    wait = np.maximum(wait, 1e-4 * deviation)  # below this its share can't be told from rounding
+    delay = np.maximum(delay, 1e-4 * deviation)  # below this its share can't be told from rounding
     z = (time - service) / deviation
-    ratio = deviation / wait
+    ratio = deviation / delay
     alone = special.ndtr(-z)
-    after_wait = np.exp(np.minimum(ratio * ratio / 2 - z * ratio + special.log_ndtr(z - ratio), 0.0))
-    return np.asarray(np.minimum(alone + wait_probability * after_wait, 1.0))
+    after_delay = np.exp(np.minimum(ratio * ratio / 2 - z * ratio + special.log_ndtr(z - ratio), 0.0))
+    return np.asarray(np.minimum(alone + probability * after_delay, 1.0))
 
 
-def percentile(share: float, wait_probability: Array, wait: Array, service: Array, deviation: Array) -> Array:
+def percentile(share: float, service: Array, probability: Array, delay: Array, deviation: Array) -> Array:
     """The response time that a `share` of requests stays below, by bisection of `exceedance`."""
     low = np.zeros_like(service)
-    high = service + 10 * deviation + wait * np.log(1e3 / (1 - share)) + 1e-9
+    high = service + 10 * deviation + delay * np.log(1e3 / (1 - share)) + 1e-9
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        late = exceedance(middle, wait_probability, wait, service, deviation) > 1 - share
+        late = exceedance(middle, service, probability, delay, deviation) > 1 - share
         low, high = np.where(late, middle, low), np.where(late, high, middle)
     return np.asarray(high)
 
@@ -74,10 +86,14 @@ def servers_for_utilisation(load: Array, max_utilisation: float) -> Array:
     return np.asarray(np.maximum(np.ceil(load / max_utilisation - 1e-9), 1.0))
 
 
-def containers_for(load: Array, share: float, most: int) -> Array:
-    """Fewest containers, one request each, that are enough for a `share` of arrivals; `most` + 1 if none is.
+def containers_for(load: Array, refused: float, most: int) -> Array:
+    """Fewest containers, one request each, that refuse at most a share `refused`; `most` + 1 if none is enough.
 
-    Requests under way without a queue (M/G/∞) are Poisson with mean `load`, whatever the service.
+    Erlang's B, which holds whatever the service (M/G/c/c), by its recursion over the containers.
     """
-    enough = special.pdtr(np.arange(most + 1)[:, None], load[None, :]) >= share
-    return np.where(enough.any(axis=0), np.maximum(enough.argmax(axis=0), 1), most + 1).astype(float)
+    count = np.full(load.shape, most + 1.0)
+    blocking = np.ones_like(load)
+    for containers in range(1, most + 1):
+        blocking = load * blocking / (containers + load * blocking)
+        count = np.where((blocking <= refused) & (count > most), containers, count)
+    return count

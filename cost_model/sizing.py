@@ -1,8 +1,9 @@
 """How many instances or containers carry a workload, and how fast they answer.
 
-An instance is a server with one queue: a request uses all of its cores. With random routing, SageMaker's default,
-each instance is a queue of its own; with least-outstanding-requests they are taken to share one. Serverless has no
-queue: each request has a container to itself, and a cold start is not in its figures.
+An instance is one server: a request uses all of its cores, and the requests on it share its time. With random
+routing, SageMaker's default, each instance is a server of its own; with least-outstanding-requests they are servers
+that share all requests. Serverless shares nothing: each request has a container to itself, one that finds none free
+is refused, and a cold start is not in its figures.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import numpy as np
 
 from cost_model import queueing
 from cost_model.options import Candidate
-from cost_model.queueing import Array
+from cost_model.queueing import Array, Sharing
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.limits import load_limits
 
-SERVED_AT_ONCE = 0.999
-"""Share of requests that find a serverless container free instead of being throttled."""
+REFUSED = 0.001
+"""Share of requests that may find no serverless container free and be throttled."""
 MOST_DOUBLINGS = 2
 """For the p95, up to four times the instances that the load needs: beyond, a faster type is the answer."""
 SHARES = (0.50, 0.95, 0.99)
@@ -37,7 +38,7 @@ class Sizing(msgspec.Struct, frozen=True, kw_only=True):
     compute: float
     """Mean compute of a request."""
     around: float
-    """Mean time of a request beyond queue and compute."""
+    """Mean time of a request beyond delay and compute."""
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,36 +75,32 @@ def _demand(candidates: Sequence[Candidate]) -> Demand:
 def _realtime(demand: Demand, workload: Workload) -> list[Sizing]:
     service, deviation = demand.service, demand.deviation
     load = workload.requests_per_second * service
-    scv = (deviation / service) ** 2
 
-    def queue(count: Array) -> tuple[Array, Array]:
+    def sharing(count: Array) -> Sharing:
         if workload.routing == "random":
-            return queueing.waiting(np.ones_like(count), load / count, service, scv)
-        return queueing.waiting(count, load, service, scv)
+            return queueing.shared(np.ones_like(count), load / count, service, deviation)
+        return queueing.shared(count, load, service, deviation)
 
     count = queueing.servers_for_utilisation(load, workload.max_utilisation)
     if workload.max_p95_ms is not None:
         limit = workload.max_p95_ms / 1000 - demand.around
 
         def too_slow(servers: Array) -> Array:
-            return np.asarray(queueing.exceedance(limit, *queue(servers), service, deviation) > 0.05)
+            return np.asarray(queueing.exceedance(limit, service, *sharing(servers)) > 0.05)
 
         count = fewest(count, too_slow)
-    return _sizings(demand, count, load / count, *queue(count))
+    return _sizings(demand, count, load / count, sharing(count))
 
 
 def _serverless(demand: Demand, workload: Workload) -> list[Sizing]:
     load = workload.requests_per_second * (demand.service + demand.around)
-    count = queueing.containers_for(load, SERVED_AT_ONCE, load_limits().serverless.max_concurrency)
+    count = queueing.containers_for(load, REFUSED, load_limits().serverless.max_concurrency)
     nothing = np.zeros_like(load)
-    return _sizings(demand, count, load / count, nothing, nothing)
+    return _sizings(demand, count, load / count, (nothing, nothing, demand.deviation))
 
 
-def _sizings(demand: Demand, count: Array, busy: Array, wait_probability: Array, wait: Array) -> list[Sizing]:
-    p50, p95, p99 = (
-        demand.around + queueing.percentile(share, wait_probability, wait, demand.service, demand.deviation)
-        for share in SHARES
-    )
+def _sizings(demand: Demand, count: Array, busy: Array, sharing: Sharing) -> list[Sizing]:
+    p50, p95, p99 = (demand.around + queueing.percentile(share, demand.service, *sharing) for share in SHARES)
     return [
         Sizing(
             count=int(count[at]),
