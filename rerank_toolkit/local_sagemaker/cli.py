@@ -25,6 +25,7 @@ app = cyclopts.App(name="local", help="An AWS on this machine: stock cdk and bot
 # -P: a folder called infra where the user stands is not ours.
 CDK_APP = f"{shlex.quote(sys.executable)} -P -m infra"
 Flag = Parameter(negative=())
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @app.command
@@ -51,31 +52,35 @@ def up(
         Print a JSON document instead of shell lines.
     """
     state = StateDirectory.find()
+    _interrupt_once()
     if not foreground:
         _announce(state, *_start(state, port, region), json=json)
         return
-    if running := find_running(state):
-        raise InvalidInput("--foreground", [Fault("", f"one is running already, pid {running.pid}: rerank local down")])
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    say("Starting the local AWS …")
+    record, new = start(state, port=port, region=region)
+    if not new:
+        raise InvalidInput("--foreground", [Fault("", f"one is running already, pid {record.pid}: rerank local down")])
     try:
-        record, new = _start(state, port, region)
         _announce(state, record, new, json=json)
         say("Ctrl-C stops it.")
         while find_running(state) == record:
             time.sleep(0.2)
         say("The local AWS was stopped from elsewhere.")
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C must not leave half of it
-        stop(state)
-        say("The local AWS is down; nothing is left.")
+        if stop(state, only=record):
+            _tell_down(state)
 
 
 @app.command
 def down() -> None:
     """Stops the local AWS and its endpoints, and removes everything it kept."""
     with status("Stopping the local AWS …"):
-        was_running = stop(StateDirectory.find())
-    say("The local AWS is down; nothing is left." if was_running else "No local AWS was running.")
+        state = StateDirectory.find()
+        was_running = stop(state)
+    if was_running:
+        _tell_down(state)
+    else:
+        say("No local AWS was running.")
 
 
 @app.command(name="status")
@@ -104,9 +109,28 @@ def show_status(*, json: Annotated[bool, Flag] = False) -> int:
     return 0
 
 
+def _interrupt_once() -> None:
+    """The first signal to end raises KeyboardInterrupt; an impatient second one must not leave half of a server."""
+
+    def interrupt(*_: object) -> None:
+        for number in _ENDING:
+            signal.signal(number, lambda *_: None)
+        raise KeyboardInterrupt
+
+    for number in _ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it for SIGHUP
+            signal.signal(number, interrupt)
+
+
 def _start(state: StateDirectory, port: int, region: str) -> tuple[ServerRecord, bool]:
     with status("Starting the local AWS …"):
         return start(state, port=port, region=region)
+
+
+def _tell_down(state: StateDirectory) -> None:
+    strangers = state.strangers()
+    left = f"{state.root} stays, for what is not its own: {', '.join(strangers)}" if strangers else "nothing is left"
+    say(f"The local AWS is down; {left}.")
 
 
 def _announce(state: StateDirectory, record: ServerRecord, new: bool, *, json: bool) -> None:

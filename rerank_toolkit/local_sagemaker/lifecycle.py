@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from typing import Any
@@ -16,12 +17,10 @@ import psutil
 
 from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError, UnknownName
 from rerank_toolkit.contracts.faults import Fault
-from rerank_toolkit.local_sagemaker.processes import SERVER_MARK, end, end_marked, find_marked
-from rerank_toolkit.local_sagemaker.state import PROFILE, ServerRecord, StateDirectory
+from rerank_toolkit.local_sagemaker.processes import SERVER_MARK, end_all, is_marked
+from rerank_toolkit.local_sagemaker.state import PROFILE, STATUS_PATH, ServerRecord, StateDirectory
 
-STATUS_PATH = "/_rerank/status"
 _START_LIMIT_S = 90.0
-_STOP_LIMIT_S = 20.0
 _POLL_S = 0.05
 _LAST_LINES = 15
 
@@ -30,8 +29,12 @@ class StartFailed(ToolkitError):
     """The server ended or did not become ready."""
 
 
+class StopFailed(ToolkitError):
+    """A process of the local AWS can't be ended."""
+
+
 class NoAnswer(ToolkitError):
-    """The server's process is there, but it does not answer."""
+    """The server's process is there, but it does not answer, or not with its status."""
 
 
 def up(state: StateDirectory, *, port: int, region: str) -> tuple[ServerRecord, bool]:
@@ -47,31 +50,25 @@ def up(state: StateDirectory, *, port: int, region: str) -> tuple[ServerRecord, 
         return _start(state, port, region), True
 
 
-def down(state: StateDirectory) -> bool:
-    """Stops the server and its endpoints and removes the state; False if none was running."""
-    servers = find_marked(state.mark, SERVER_MARK)
-    if not servers and not state.root.exists():
-        return False
+def down(state: StateDirectory, *, only: ServerRecord | None = None) -> bool:
+    """Stops the server and its endpoints and removes the state; False if there was nothing to stop, or if meanwhile
+    another server than `only` runs. Raises StopFailed, StateUnusable."""
     with state.lock():
-        _sweep(state)
+        if only is not None and state.read_record() not in (None, only):
+            return False
+        was_running = _sweep(state)
         state.remove()
-    return bool(servers)
+    return was_running
 
 
 def find_running(state: StateDirectory) -> ServerRecord | None:
-    """The record, if its process is still the one that wrote it."""
+    """The record, if its process still is this directory's server."""
+    record = state.read_record()
     try:
-        record = state.read_record()
-    except InvalidInput:  # cut short by a full disk or a crash: as good as none
-        record = None
-    if record is None:
-        return None
-    try:
-        process = psutil.Process(record.pid)
-        same = abs(process.create_time() - record.created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
+        running = record is not None and is_marked(psutil.Process(record.pid), SERVER_MARK, state.mark)
     except psutil.NoSuchProcess:
-        same = False
-    return record if same else None
+        return None
+    return record if running else None
 
 
 def read_status(record: ServerRecord) -> dict[str, Any]:
@@ -81,6 +78,11 @@ def read_status(record: ServerRecord) -> dict[str, Any]:
         with opener.open(f"{record.endpoint_url}{STATUS_PATH}", timeout=10) as answer:
             status: dict[str, Any] = json.load(answer)
             return status
+    except urllib.error.HTTPError as error:
+        raise NoAnswer(
+            f"the local AWS at {record.endpoint_url} (pid {record.pid}) answered {error.code} {error.reason} "
+            "when asked for its status; its log tells why, and `rerank local up --json` where that is"
+        ) from None
     except OSError as error:
         raise NoAnswer(
             f"the local AWS at {record.endpoint_url} (pid {record.pid}) does not answer: {error}; "
@@ -96,37 +98,39 @@ def environment(state: StateDirectory, inherited: Mapping[str, str]) -> dict[str
         "AWS_PROFILE": PROFILE,
     }
     if any(name.lower() in ("http_proxy", "all_proxy") and value for name, value in inherited.items()):
-        around = [name for name in inherited.get("NO_PROXY", inherited.get("no_proxy", "")).split(",") if name]
-        variables["NO_PROXY"] = ",".join(dict.fromkeys([*around, "127.0.0.1", "localhost"]))
+        around = f"{inherited.get('NO_PROXY', '')},{inherited.get('no_proxy', '')},127.0.0.1,localhost".split(",")
+        merged = ",".join(dict.fromkeys(name.strip() for name in around if name.strip()))
+        variables |= {"NO_PROXY": merged, "no_proxy": merged}  # some look at the one, some at the other first
     return variables
 
 
 def overriding(inherited: Mapping[str, str]) -> list[str]:
     """Variables of the user's that would win over the profile, and lead somewhere else."""
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION")
-    return [name for name in inherited if name in names or name.startswith("AWS_ENDPOINT_URL")]
+    found = [name for name in inherited if name in names or name.startswith("AWS_ENDPOINT_URL")]
+    ignoring = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"  # the profile's endpoint_url among them
+    return [*found, ignoring] if inherited.get(ignoring, "").lower() == "true" else found
 
 
 def _start(state: StateDirectory, port: int, region: str) -> ServerRecord:
-    with state.log.open("wb") as log:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "rerank_toolkit.local_sagemaker",
-                str(state.root),
-                f"--port={port}",
-                f"--region={region}",
-            ],
-            env=_server_environment(state.mark),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + _START_LIMIT_S
     try:
+        with state.log.open("wb") as log:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "rerank_toolkit.local_sagemaker",
+                    f"--port={port}",
+                    f"--region={region}",
+                ],
+                env=_server_environment(state.mark),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_LIMIT_S
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise _failed(state, f"it ended with code {process.returncode}", port)
@@ -180,8 +184,11 @@ def _check_same(running: ServerRecord, port: int, region: str) -> None:
         raise InvalidInput("a local AWS is running already; stop it first with `rerank local down`", faults)
 
 
-def _sweep(state: StateDirectory) -> None:
-    """Ends the server, even if its record is lost, and what it left behind if it was killed."""
-    end(find_marked(state.mark, SERVER_MARK), _STOP_LIMIT_S)
-    end_marked(state.mark)
+def _sweep(state: StateDirectory) -> bool:
+    """Ends the server, even if its record is lost, and what it left behind if it was killed; whether there was any.
+    Call it holding the lock."""
+    found, alive = end_all(state.mark)
+    if alive:
+        raise StopFailed(f"even SIGKILL did not end {', '.join(f'pid {pid}' for pid in alive)}; nothing was removed")
     state.clear()
+    return found

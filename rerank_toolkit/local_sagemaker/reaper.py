@@ -5,16 +5,19 @@ python -m rerank_toolkit.local_sagemaker.reaper MARK < a pipe whose other end on
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
-from rerank_toolkit.local_sagemaker.processes import end_marked
+from rerank_toolkit.local_sagemaker.processes import REAPER_MARK, SERVER_MARK, end_endpoints
 
 
 def start(mark: str) -> subprocess.Popen[bytes]:
     """A reaper for this process. The pipe closes with the process, even on SIGKILL."""
+    inherited = {name: value for name, value in os.environ.items() if name != SERVER_MARK}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", __name__, mark],
+        env={**inherited, REAPER_MARK: mark},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -24,7 +27,7 @@ def start(mark: str) -> subprocess.Popen[bytes]:
 
 def main() -> None:
     sys.stdin.buffer.read()
-    end_marked(sys.argv[1])
+    end_endpoints(sys.argv[1])
 
 
 if __name__ == "__main__":

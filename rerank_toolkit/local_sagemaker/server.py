@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
-import psutil
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
@@ -26,14 +25,13 @@ from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Host
 from rerank_toolkit.local_sagemaker.sagemaker.metrics import InvocationMetrics
 from rerank_toolkit.local_sagemaker.sagemaker.runtime import PATH as RUNTIME_PATH
 from rerank_toolkit.local_sagemaker.sagemaker.runtime import Runtime
-from rerank_toolkit.local_sagemaker.state import ServerRecord, StateDirectory
+from rerank_toolkit.local_sagemaker.state import STATUS_PATH, ServerRecord, StateDirectory
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 logger = logging.getLogger(__name__)
 
-STATUS_PATH = "/_rerank/status"
 _CLOSE_GRACE_S = 5.0
 
 
@@ -132,7 +130,6 @@ def run(state: StateDirectory, *, port: int, region: str) -> None:
         state.write_record(
             ServerRecord(
                 pid=os.getpid(),
-                created=psutil.Process().create_time(),
                 port=server.server_port,
                 region=region,
                 account=DEFAULT_ACCOUNT_ID,

@@ -10,12 +10,17 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
 
-from rerank_toolkit.local_sagemaker.processes import find_marked
+from rerank_toolkit.local_sagemaker import reaper
+from rerank_toolkit.local_sagemaker.lifecycle import NoAnswer, down, find_running, read_status
+from rerank_toolkit.local_sagemaker.processes import ENDPOINT_MARK, REAPER_MARK, SERVER_MARK, find_marked
+from rerank_toolkit.local_sagemaker.state import ServerRecord, StateDirectory
 
 from .conftest import LocalAws, endpoint_template, plain_environment, rerank
 
@@ -30,6 +35,14 @@ def wait_until_gone(pids: list[int]) -> None:
     while any(psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE for pid in pids):
         assert time.monotonic() < deadline, "processes were left behind"
         time.sleep(0.05)
+
+
+def sleeping(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """A process with nothing but these variables, once it has them."""
+    process = subprocess.Popen(["/bin/sleep", "60"], env={"FOR": "tests", **environment})
+    while psutil.Process(process.pid).environ() != {"FOR": "tests", **environment}:
+        time.sleep(0.01)
+    return process
 
 
 def test_one_local_aws_from_up_to_down(tmp_path: Path, small_bert: Path) -> None:
@@ -69,6 +82,10 @@ def test_one_local_aws_from_up_to_down(tmp_path: Path, small_bert: Path) -> None
 
     server = psutil.Process(status["pid"])
     left = [status["pid"], container["pid"], *(child.pid for child in server.children(recursive=True))]
+    assert [process.pid for process in find_marked(str(state), SERVER_MARK)] == [status["pid"]]
+    assert [process.pid for process in find_marked(str(state), ENDPOINT_MARK)] == [container["pid"]]
+    (reaping,) = find_marked(str(state), REAPER_MARK)
+    assert {status["pid"], container["pid"], reaping.pid} == set(left)
     server.kill()
     wait_until_gone(left)
     assert rerank("local", "status", state=state).returncode == 1
@@ -79,14 +96,14 @@ def test_one_local_aws_from_up_to_down(tmp_path: Path, small_bert: Path) -> None
     (state / "server.json").write_text("cut sho")
     down = rerank("local", "down", state=state)
     assert "nothing is left" in down.stderr, "the server is found even when its record is lost"
-    wait_until_gone([int(str(read_json(again.stdout)["pid"]))])
     assert not state.exists()
-    assert find_marked(str(state)) == []
+    assert [find_marked(str(state), mark) for mark in (SERVER_MARK, ENDPOINT_MARK, REAPER_MARK)] == [[], [], []]
     assert list(home.iterdir()) == [], "the user's own AWS files are neither read nor written"
     assert "No local AWS was running" in rerank("local", "down", state=state).stderr
 
 
-def test_ctrl_c_in_the_foreground_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGHUP])
+def test_the_foreground_ends_with_its_shell_and_leaves_nothing(tmp_path: Path, ending: signal.Signals) -> None:
     state = tmp_path / "state"
     process = subprocess.Popen(
         [str(Path(sys.executable).with_name("rerank")), "local", "up", "--foreground", "--json"],
@@ -102,7 +119,8 @@ def test_ctrl_c_in_the_foreground_leaves_nothing(tmp_path: Path) -> None:
         if "Ctrl-C stops it" in line:
             break
     pid = json.loads((state / "server.json").read_text())["pid"]
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, ending)
+    os.killpg(process.pid, signal.SIGTERM)  # an impatient second one
     _, told = process.communicate(timeout=60)
     assert process.returncode == 130, told
     assert "nothing is left" in told
@@ -133,28 +151,126 @@ def test_a_state_directory_that_cannot_be_is_told() -> None:
     assert "RERANK_LOCAL_STATE" in answer.stderr
 
 
-def test_down_removes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
-    (tmp_path / "mine.txt").write_text("keep")
-    assert rerank("local", "down", state=tmp_path).returncode == 0
-    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+@pytest.mark.parametrize("command", ["up", "down"])
+def test_a_directory_of_someone_elses_is_refused_and_stays_as_it_was(tmp_path: Path, command: str) -> None:
+    (tmp_path / "config").write_text("[profile mine]")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "mine.log").write_text("keep")
+    answer = rerank("local", command, state=tmp_path)
+    assert answer.returncode == 1
+    assert f"{tmp_path} holds files of someone else's (config, logs)" in answer.stderr
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["config", "logs", "mine.log"]
+    assert (tmp_path / "config").read_text() == "[profile mine]"
+
+
+def test_down_leaves_what_someone_put_into_its_directory_and_takes_the_parents_that_it_made(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path / "made" / "by" / "lock")
+    with state.lock():
+        (state.root / ".server.json.part").write_text("a write cut short")
+        (state.root / "mine.txt").write_text("keep")
+        state.remove()
+    assert state.strangers() == ["mine.txt"]
+    assert [path.name for path in state.root.iterdir()] == ["mine.txt"]
+
+    (state.root / "mine.txt").unlink()
+    state.root.rmdir()
+    (tmp_path / "made" / "by").rmdir()
+    assert down(state) is False
+    assert state.strangers() == []
+    assert [path.name for path in tmp_path.iterdir()] == ["made"], "which was there before"
+
+
+def test_what_belongs_to_a_state_directory_is_ended_though_the_directory_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    state = StateDirectory(tmp_path / "link" / ".." / "real" / "state")
+    assert state.mark == str(tmp_path / "real" / "state")
+    orphan = sleeping({ENDPOINT_MARK: state.mark})
+    assert down(state) is True
+    assert orphan.wait(10) != 0
+    assert not state.root.exists()
+
+
+def test_a_reaper_alone_is_ended_but_was_no_local_aws(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path / "state")
+    alone = reaper.start(state.mark)
+    assert alone.stdin is not None
+    with alone.stdin:
+        while not find_marked(state.mark, REAPER_MARK):
+            time.sleep(0.01)
+        assert find_marked(state.mark, SERVER_MARK) == []
+        assert down(state) is False
+        assert alone.wait(10) == -signal.SIGTERM
+
+
+def test_a_server_is_known_by_its_mark_and_not_by_a_pid_that_another_process_has_now(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path / "state")
+    other, server = sleeping({}), sleeping({SERVER_MARK: state.mark})
+    try:
+        with state.lock():
+            state.write_record(ServerRecord(pid=other.pid, port=1, region="us-east-1", account="1"))
+            assert find_running(state) is None
+            mine = ServerRecord(pid=server.pid, port=1, region="us-east-1", account="1")
+            state.write_record(mine)
+        assert find_running(state) == mine
+        replaced = ServerRecord(pid=1, port=2, region="us-east-1", account="1")
+        assert down(state, only=replaced) is False
+        assert server.poll() is None, "a foreground that lost its server leaves the next one alone"
+        assert down(state, only=mine) is True
+        assert server.wait(10) == -signal.SIGTERM
+        assert other.poll() is None
+    finally:
+        other.kill()
+        other.wait()
+
+
+def test_the_server_itself_is_not_started_without_the_mark_that_leads_to_it(tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "rerank_toolkit.local_sagemaker"], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 1
+    assert "rerank local up" in answer.stderr
+
+
+def test_a_server_that_answers_with_an_error_is_not_called_silent() -> None:
+    class Failing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(500)
+
+        def log_message(self, *_: object) -> None:
+            """Not into the tests' output."""
+
+    with HTTPServer(("127.0.0.1", 0), Failing) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(NoAnswer, match="answered 500"):
+            read_status(ServerRecord(pid=1, port=server.server_port, region="us-east-1", account="1"))
 
 
 def test_a_proxy_is_led_around(local_aws: LocalAws) -> None:
     answer = rerank(
-        "local", "up", "--json", state=local_aws.state, HTTP_PROXY="http://127.0.0.1:9", NO_PROXY="intra.net"
+        *("local", "up", "--json"),
+        state=local_aws.state,
+        HTTP_PROXY="http://127.0.0.1:9",
+        NO_PROXY="intra.net",
+        no_proxy="lower.net, intra.net",
     )
+    around = "intra.net,lower.net,127.0.0.1,localhost"
     assert read_json(answer.stdout)["environment"] == {
         **local_aws.document["environment"],
-        "NO_PROXY": "intra.net,127.0.0.1,localhost",
+        "NO_PROXY": around,
+        "no_proxy": around,
     }
 
 
 def test_variables_that_would_lead_elsewhere_are_named(local_aws: LocalAws) -> None:
-    answer = rerank(
-        "local", "up", state=local_aws.state, AWS_ACCESS_KEY_ID="of-the-user", AWS_ENDPOINT_URL="http://elsewhere"
-    )
-    assert "AWS_ACCESS_KEY_ID" in answer.stderr
-    assert "AWS_ENDPOINT_URL" in answer.stderr
+    variables = {
+        "AWS_ACCESS_KEY_ID": "of-the-user",
+        "AWS_ENDPOINT_URL": "http://elsewhere",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+    }
+    answer = rerank("local", "up", state=local_aws.state, **variables)
+    for name in variables:
+        assert name in answer.stderr
     assert "of-the-user" not in answer.stderr + answer.stdout
 
 

@@ -15,10 +15,9 @@ from threading import Event
 import urllib3
 
 from rerank_toolkit.catalog.limits import load_limits
+from rerank_toolkit.local_sagemaker.processes import ENDPOINT_MARK
 
 LOOPBACK = "127.0.0.1"
-MARK = "RERANK_LOCAL_ENDPOINT_OF"
-"""Set in the environment of every process that a local AWS starts; its value tells which one's it is."""
 
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
 _PING_EVERY_S = 0.05
@@ -47,7 +46,7 @@ class Container:
                     "RERANK_MODEL_DIR": str(model_dir),
                     "RERANK_HOST": LOOPBACK,
                     "SAGEMAKER_BIND_TO_PORT": str(self.port),
-                    MARK: mark,
+                    ENDPOINT_MARK: mark,
                 },
                 cwd=model_dir,
                 stdin=subprocess.DEVNULL,
