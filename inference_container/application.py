@@ -20,8 +20,16 @@ from starlette.routing import Route
 from inference_container.body import BodyReader
 from inference_container.dialects import DEFAULT, Dialect, choose_dialect
 from inference_container.dispatcher import Scores
-from inference_container.errors import CallerLeft, InvalidRequest, NotReady, Refused, ServingError, TookTooLong
-from inference_container.logs import log_event
+from inference_container.errors import (
+    CallerLeft,
+    InvalidRequest,
+    NotReady,
+    Refused,
+    ServingError,
+    TookTooLong,
+    Unforeseen,
+)
+from inference_container.logs import LOGGER, log_event
 from inference_container.metrics import CONTENT_TYPE, Metrics
 from inference_container.served import EncodedTask
 from inference_container.service import RerankService
@@ -54,6 +62,7 @@ class Application:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._time_limit_s = settings.time_limit_s
         self._metrics = metrics
+        metrics.ready.set_function(lambda: float(self._not_ready() is None))
         self._bodies = BodyReader(max_mb=settings.max_body_mb, time_limit_s=settings.time_limit_s)
         self._phase: Literal["starting", "ready", "draining"] = "starting"
         self._service: RerankService | None = None
@@ -67,7 +76,7 @@ class Application:
                 Route("/metrics", self._scrape),
                 *(Route(path, self._rerank, methods=["POST"]) for path in RERANK_PATHS),
             ],
-            exception_handlers={HTTPException: _answer_http_error, Exception: _answer_bug},
+            exception_handlers={HTTPException: _answer_http_error},
         )
 
     @property
@@ -80,13 +89,11 @@ class Application:
         self._service = service
         self._startup_s = startup_s
         self._phase = "ready"
-        self._metrics.ready.set(1)
         self._metrics.startup_seconds.set(startup_s)
 
     async def drain(self) -> None:
         """Refuses what comes from now on, and waits until what is in flight is answered."""
         self._phase = "draining"
-        self._metrics.ready.set(0)
         await self._idle.wait()
 
     async def _ping(self, _: Request) -> Response:
@@ -106,12 +113,15 @@ class Application:
             return self._finish(call, 200, "ok", await self._answer(call))
         except ServingError as error:
             return self._finish_failed(call, error)
+        except Exception as error:  # counted and logged as every other answer, with its traceback besides
+            LOGGER.exception("unforeseen")
+            return self._finish_failed(call, Unforeseen(error))
         finally:
             self._in_flight -= 1
             if not self._in_flight:
                 self._idle.set()
 
-    async def _answer(self, call: _Call) -> object:
+    async def _answer(self, call: _Call) -> bytes:
         request = call.request
         call.dialect = choose_dialect(request.headers.get(CUSTOM_ATTRIBUTES))
         service = self._service
@@ -121,7 +131,7 @@ class Application:
         async with self._bodies.read(request) as body:
             return await _unless_caller_leaves(request, self._rank(call, service, body))
 
-    async def _rank(self, call: _Call, service: RerankService, body: bytearray) -> object:
+    async def _rank(self, call: _Call, service: RerankService, body: bytearray) -> bytes:
         deadline = call.started + self._time_limit_s
         try:
             async with asyncio.timeout_at(deadline):
@@ -133,7 +143,7 @@ class Application:
                 f"reading the request took the {self._time_limit_s:g} s that an answer may take", retry_after_s=1
             ) from None
         call.scores = await service.score(call.encoded, deadline=deadline)
-        return call.dialect.render(task, service.rank(call.encoded, call.scores))
+        return await service.render(call.dialect, task, call.encoded, call.scores)
 
     def _not_ready(self) -> NotReady | None:
         match self._phase:
@@ -142,9 +152,8 @@ class Application:
             case "draining":
                 return NotReady("the server is shutting down", reason="draining", retry_after_s=1)
             case "ready":
-                if self._service and self._service.alive:
-                    return None
-                return NotReady("the compute thread has stopped", reason="stopped")
+                fault = self._service.fault if self._service else "no model is loaded. This is a bug."
+                return NotReady(fault, reason="unhealthy") if fault else None
 
     def _finish_failed(self, call: _Call, error: ServingError) -> Response:
         details: dict[str, object] = {}
@@ -156,14 +165,15 @@ class Application:
                 details |= {"reason": error.reason, "detail": str(error)}
             case _:
                 details["detail"] = str(error)
-        response = self._finish(call, error.status, error.outcome, call.dialect.render_error(error), **details)
+        body = msgspec.json.encode(call.dialect.render_error(error))
+        response = self._finish(call, error.status, error.outcome, body, **details)
         response.headers.update(error.headers)
         if _client_may_still_send(call.request, error):
             response.headers["Connection"] = "close"
         return response
 
-    def _finish(self, call: _Call, status: int, outcome: str, answer: object, **details: object) -> Response:
-        response = _json(status, answer)
+    def _finish(self, call: _Call, status: int, outcome: str, body: bytes, **details: object) -> Response:
+        response = _respond(status, body)
         if self._service:
             origin = self._service.model.origin(call.encoded, call.scores, startup_s=self._startup_s)
             response.headers[CUSTOM_ATTRIBUTES] = encode_origin(origin)
@@ -237,10 +247,9 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
     return _json(error.status_code, ErrorBody(f"{message}; there are {known}, GET /ping, GET /metrics"), error.headers)
 
 
-async def _answer_bug(_: Request, error: Exception) -> Response:
-    """What no one foresaw. Starlette raises it again after the answer, and the server's log has its traceback."""
-    return _json(500, ErrorBody(f"the server failed on this request ({type(error).__name__}). This is a bug."))
-
-
 def _json(status: int, document: object, headers: Any = None) -> Response:
-    return Response(msgspec.json.encode(document), status, headers, media_type="application/json")
+    return _respond(status, msgspec.json.encode(document), headers)
+
+
+def _respond(status: int, body: bytes, headers: Any = None) -> Response:
+    return Response(body, status, headers, media_type="application/json")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Hashable, Sequence
@@ -29,9 +30,13 @@ from inference_container.errors import (
     TookTooLong,
     WouldBeLate,
 )
-from inference_container.logs import LOGGER
+from inference_container.logs import LOGGER, log_event
 from inference_container.metrics import Metrics
 from rerank_toolkit.scheduling import Batch, Refusal, Scheduler
+
+MOST_FAILURES = 5
+"""Batches that may fail one after the other. One may hold something odd; but an error of CUDA, for one, stays
+until the process ends."""
 
 Sequences = Sequence[NDArray[np.int32]]
 
@@ -70,6 +75,7 @@ class Dispatcher:
         )
         self._jobs: dict[Hashable, _Job] = {}
         self._numbers = itertools.count()
+        self._failures = 0
         self._closed: str | None = None
         # Guards the scheduler, the jobs and _closed; notified when there may be something to compute.
         self._changed = threading.Condition()
@@ -77,9 +83,13 @@ class Dispatcher:
         self._thread.start()
 
     @property
-    def alive(self) -> bool:
-        """Whether the compute thread runs: without it nothing will ever be answered."""
-        return self._thread.is_alive()
+    def fault(self) -> str | None:
+        """Why nothing more will be answered here; None while all is well."""
+        if not self._thread.is_alive():
+            return "the compute thread has stopped"
+        if self._failures >= MOST_FAILURES:
+            return f"the engine failed on the last {self._failures} batches"
+        return None
 
     async def score(self, work: Work, *, deadline: float) -> Scores:
         """The logits of `work`, by `deadline` on the clock of time.monotonic.
@@ -107,7 +117,7 @@ class Dispatcher:
     def _submit(self, job: _Job, deadline: float) -> None:
         with self._changed:
             if self._closed:
-                raise _closed_error(self._closed)
+                raise closed_error(self._closed)
             tokens = [len(sequence) for sequence in job.work.ids]
             now = time.monotonic()
             refusal = self._scheduler.submit(job.number, tokens, job.work.flops, now=now, deadline=deadline)
@@ -171,8 +181,10 @@ class Dispatcher:
         with self._changed:
             if isinstance(logits, EngineFailed):
                 self._scheduler.failed(batch)
+                self._failures += 1
             else:
                 self._scheduler.finished(batch, seconds, now=start + seconds)
+                self._failures = 0
             first = 0
             for job, documents in parts:
                 if isinstance(logits, EngineFailed):
@@ -180,6 +192,8 @@ class Dispatcher:
                 else:
                     self._add(job, documents, logits[first : first + len(documents)], seconds)
                 first += len(documents)
+        if self._failures == MOST_FAILURES:
+            log_event("unhealthy", level=logging.ERROR, detail=f"{self.fault}; this process has to be replaced")
         self._metrics.batch_tokens.observe(ragged.tokens)
         self._metrics.batch_sequences.observe(ragged.sequences)
 
@@ -227,7 +241,7 @@ class Dispatcher:
     def _close(self, reason: str) -> None:
         self._closed = self._closed or reason
         for job in list(self._jobs.values()):
-            self._fail(job, _closed_error(self._closed))
+            self._fail(job, closed_error(self._closed))
         self._changed.notify()
 
     def _note_queue(self) -> None:
@@ -264,5 +278,5 @@ class _Job:
 _Part = tuple[_Job, tuple[int, ...]]
 
 
-def _closed_error(reason: str) -> NotReady:
+def closed_error(reason: str) -> NotReady:
     return NotReady(reason, reason="closed", retry_after_s=1)

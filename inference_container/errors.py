@@ -8,7 +8,7 @@ Where each interrupts a request on its way:
     dialect    InvalidRequest 422, with every fault
     admission  RequestTooLarge 413, QueueFull 429, WouldBeLate 503: Refused, with Retry-After where it helps
     compute    EngineFailed 500, TookTooLong 503, NotReady 503
-    answer
+    answer     Unforeseen 500, from any of these
 """
 
 from __future__ import annotations
@@ -119,6 +119,15 @@ class TookTooLong(ServingError):
 
     status = 503
     outcome = "took_too_long"
+
+
+class Unforeseen(ServingError):
+    """An exception that nobody thought of; the log has its traceback."""
+
+    outcome = "unforeseen"
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"the server failed on this request ({type(error).__name__}). This is a bug.")
 
 
 class EngineFailed(ServingError):

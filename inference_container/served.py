@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,13 +82,10 @@ class ServedModel:
         model.engine.score(RaggedBatch.of(first.ids, first.type_ids))
         return model
 
-    def encode(self, task: RerankTask, first: int, last: int) -> tuple[EncodedPairs, list[float]]:
-        """Documents first..last-1 of `task` as token sequences, and the FLOPs of each.
-
-        Raises QueryTooLong.
-        """
-        pairs = self.tokenizer.encode(
-            task.query, task.documents[first:last], max_document_tokens=task.max_document_tokens
+    def encode(self, task: RerankTask, query: Sequence[int], first: int, last: int) -> tuple[EncodedPairs, list[float]]:
+        """Documents first..last-1 of `task`, whose query has the ids `query`, as sequences, and the FLOPs of each."""
+        pairs = self.tokenizer.encode_pairs(
+            query, task.documents[first:last], max_document_tokens=task.max_document_tokens
         )
         return pairs, [flops(self.manifest.shape, length) for length in pairs.lengths]
 

@@ -1,6 +1,7 @@
 """A served model at work: from a body to a ranking, without HTTP.
 
-Parsing and tokenising run in worker threads, compute in the dispatcher's; the event loop only waits.
+Parsing, tokenising and the rendering of many documents run in worker threads, compute in the dispatcher's; the
+event loop only waits.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+import msgspec
+
 from inference_container.body import decode_json
 from inference_container.dialects import Dialect, Ranking, RerankTask
-from inference_container.dispatcher import Dispatcher, Scores
-from inference_container.errors import InvalidRequest, RequestTooLarge
+from inference_container.dispatcher import Dispatcher, Scores, closed_error
+from inference_container.errors import InvalidRequest, QueueFull, RequestTooLarge
 from inference_container.metrics import Metrics
 from inference_container.served import EncodedTask, ServedModel
 from rerank_toolkit.contracts.faults import MOST_FAULTS, Fault
 from rerank_toolkit.contracts.settings import Settings
 
 _DOCUMENTS_AT_ONCE = 512
-"""Tokenised in one go; in between, a request of a million can be given up."""
+"""Tokenised in one go; in between, a request of a million can be given up. As many are rendered in no time."""
 
 _WARM_UP_LIMIT_S = 300.0
 
@@ -37,6 +40,8 @@ class RerankService:
         self._settings = settings
         # The tokenizer uses every core for one request; a second worker lets a small request past a large one.
         self._workers = ThreadPoolExecutor(2, thread_name_prefix="tokenize")
+        self._tokens_read = 0  # of requests that are being tokenised
+        self._closed = ""
         self._dispatcher = Dispatcher(
             model.engine,
             token_budget=settings.token_budget,
@@ -46,9 +51,9 @@ class RerankService:
         )
 
     @property
-    def alive(self) -> bool:
-        """Whether it can still answer anything."""
-        return self._dispatcher.alive
+    def fault(self) -> str | None:
+        """Why nothing more will be answered here; None while all is well."""
+        return self._dispatcher.fault
 
     async def warm_up(self) -> None:
         """Answers one request of 512 tokens, from which the dispatcher learns how fast this machine is."""
@@ -64,37 +69,67 @@ class RerankService:
         return await self._in_worker(parse)
 
     async def encode(self, task: RerankTask) -> EncodedTask:
-        """Raises RequestTooLarge as soon as it is one, InvalidRequest for documents that may not be cut."""
+        """Raises RequestTooLarge as soon as it is one, QueueFull if others that are being read leave no room,
+        QueryTooLong, InvalidRequest for documents that may not be cut."""
+        query = await self._in_worker(self.model.tokenizer.encode_query, task.query)
+        count = len(task.documents)
+        least = count * (len(query) + self.model.tokenizer.special_tokens)
+        if least > self._settings.max_queued_tokens:
+            raise self._too_large(f"{count:,} documents with this query have at least {least:,} tokens")
         encoded = EncodedTask()
-        for first in range(0, len(task.documents), _DOCUMENTS_AT_ONCE):
-            encoded.extend(*await self._in_worker(self.model.encode, task, first, first + _DOCUMENTS_AT_ONCE))
-            if encoded.tokens > self._settings.max_queued_tokens:
-                raise RequestTooLarge(
-                    f"the first {first + _DOCUMENTS_AT_ONCE:,} of {len(task.documents):,} documents have "
-                    f"{encoded.tokens:,} tokens with the query; at most {self._settings.max_queued_tokens:,} may "
-                    "wait here; send fewer or shorter documents",
-                    reason="too_large",
-                )
+        try:
+            for first in range(0, count, _DOCUMENTS_AT_ONCE):
+                last = min(first + _DOCUMENTS_AT_ONCE, count)
+                pairs, flops = await self._in_worker(self.model.encode, task, query, first, last)
+                encoded.extend(pairs, flops)
+                self._tokens_read += sum(pairs.lengths)
+                self._check_room(encoded, f"the first {last:,} of {count:,} documents")
+        finally:
+            self._tokens_read -= encoded.tokens
         if not task.truncate and encoded.truncated:
             raise InvalidRequest([self._fault_of_cut(task, index) for index in encoded.truncated[:MOST_FAULTS]])
         return encoded
+
+    def _check_room(self, encoded: EncodedTask, documents: str) -> None:
+        if encoded.tokens > self._settings.max_queued_tokens:
+            raise self._too_large(f"{documents} have {encoded.tokens:,} tokens with the query")
+        if self._tokens_read > self._settings.max_queued_tokens:
+            raise QueueFull(
+                f"requests of {self._tokens_read:,} tokens are being read; at most "
+                f"{self._settings.max_queued_tokens:,} may wait here",
+                reason="queue_full",
+                retry_after_s=1,
+            )
+
+    def _too_large(self, found: str) -> RequestTooLarge:
+        return RequestTooLarge(
+            f"{found}; at most {self._settings.max_queued_tokens:,} may wait here; send fewer or shorter documents",
+            reason="too_large",
+        )
 
     async def score(self, encoded: EncodedTask, *, deadline: float) -> Scores:
         """Raises as Dispatcher.score."""
         return await self._dispatcher.score(encoded.work, deadline=deadline)
 
-    def rank(self, encoded: EncodedTask, scores: Scores) -> Ranking:
-        return Ranking(
+    async def render(self, dialect: Dialect, task: RerankTask, encoded: EncodedTask, scores: Scores) -> bytes:
+        """The answer in the dialect's JSON."""
+        ranking = Ranking(
             model=self.model.manifest.display_name,
             logits=scores.logits,
             tokens=encoded.tokens,
             truncated_documents=len(encoded.truncated),
         )
 
+        def render() -> bytes:
+            return msgspec.json.encode(dialect.render(task, ranking))
+
+        return render() if len(task.documents) <= _DOCUMENTS_AT_ONCE else await self._in_worker(render)
+
     def close(self, reason: str, *, timeout_s: float) -> None:
         """Fails what is left with NotReady(reason), and waits so long for the batch that is being computed."""
-        self._dispatcher.close(reason, timeout_s=timeout_s)
+        self._closed = reason
         self._workers.shutdown(wait=False, cancel_futures=True)
+        self._dispatcher.close(reason, timeout_s=timeout_s)
 
     def _fault_of_cut(self, task: RerankTask, index: int) -> Fault:
         limit = f"fit into {self.model.manifest.max_tokens:,} tokens beside the query"
@@ -105,4 +140,15 @@ class RerankService:
     async def _in_worker(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._workers, lambda: function(*args, **kwargs))
+        """Raises NotReady if the service is closed before a worker has come to it."""
+        try:
+            future = self._workers.submit(function, *args, **kwargs)
+        except RuntimeError:  # the workers take nothing more
+            raise closed_error(self._closed) from None
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task and task.cancelling():  # the caller has left, or the time is up
+                raise
+            raise closed_error(self._closed) from None

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inference_container.dispatcher import Dispatcher, Work
+from inference_container.dispatcher import MOST_FAILURES, Dispatcher, Work
 from inference_container.engines import RaggedBatch
 from inference_container.errors import EngineFailed, NotReady, QueueFull, RequestTooLarge, TookTooLong
 from inference_container.metrics import Metrics
@@ -70,7 +70,7 @@ def dispatching(engine: SumEngine, *, token_budget: int = 8, max_queued_tokens: 
     finally:
         engine.gate.set()
         dispatcher.close("the test is over", timeout_s=10)
-        assert not dispatcher.alive
+        assert dispatcher.fault == "the compute thread has stopped"
 
 
 def within(seconds: float) -> float:
@@ -146,6 +146,44 @@ def test_an_engine_that_raises_fails_only_the_requests_of_that_batch() -> None:
             assert not isinstance(results[2], BaseException)
             assert (await dispatcher.score(work([7]), deadline=within(FAR))).logits.tolist() == [7]
         assert [[5]] not in engine.batches, "documents of a failed request are not computed"
+
+    run(scenario)
+
+
+def test_an_engine_that_fails_again_and_again_is_a_fault_of_the_process() -> None:
+    engine = SumEngine()
+
+    async def scenario() -> None:
+        with dispatching(engine) as dispatcher:
+
+            async def fail(times: int) -> None:
+                for _ in range(times):
+                    with pytest.raises(EngineFailed):
+                        await dispatcher.score(work([POISON]), deadline=within(FAR))
+
+            await fail(MOST_FAILURES - 1)
+            await dispatcher.score(work([1]), deadline=within(FAR))
+            await fail(MOST_FAILURES - 1)
+            assert dispatcher.fault is None, "one success starts the count anew"
+            await fail(1)
+            assert dispatcher.fault == "the engine failed on the last 5 batches"
+
+    run(scenario)
+
+
+def test_how_long_a_failure_took_tells_nothing_of_the_speed() -> None:
+    engine = SumEngine()
+
+    async def scenario() -> None:
+        with dispatching(engine) as dispatcher:
+            engine.gate.clear()
+            slow = asyncio.create_task(dispatcher.score(work([POISON]), deadline=within(FAR)))
+            await entered(engine)
+            await asyncio.sleep(0.05)
+            engine.gate.set()
+            assert isinstance((await asyncio.gather(slow, return_exceptions=True))[0], EngineFailed)
+            # At 50 ms a token this would take 500 s.
+            assert (await dispatcher.score(work([1] * 10_000), deadline=within(20))).logits.tolist() == [10_000]
 
     run(scenario)
 
