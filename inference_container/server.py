@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import socket
@@ -31,6 +32,9 @@ from rerank_toolkit.contracts.settings import Settings
 
 _BATCH_GRACE_S = 2.0
 """For the batch in compute when time is up: SageMaker kills 5 s after our default drain time."""
+
+_LAST_WORDS_S = 1
+"""For answers to be sent when time is up."""
 
 _KEEP_ALIVE_S = 75
 """Longer than a caller's 60 s pool timeout, so that it is the caller who closes an idle connection."""
@@ -93,7 +97,7 @@ class _Process:
                 http="h11",
                 loop="asyncio",
                 timeout_keep_alive=_KEEP_ALIVE_S,
-                timeout_graceful_shutdown=1,
+                timeout_graceful_shutdown=_LAST_WORDS_S,
             )
         )
         self._stop = asyncio.Event()
@@ -116,6 +120,7 @@ class _Process:
         """The first asks to drain, a second to leave without waiting."""
         if self._stop.is_set():
             self._hurry.set()
+            self._server.force_exit = self._server.should_exit
         self._stop.set()
 
     async def _start_unless_stopped(self) -> RerankService | None:
@@ -139,6 +144,7 @@ class _Process:
         return service
 
     async def _drain(self, service: RerankService) -> None:
+        end = time.monotonic() + self._settings.drain_s
         log_event("draining", in_flight=self._application.in_flight)
         draining = asyncio.create_task(self._application.drain())
         hurrying = asyncio.create_task(self._hurry.wait())
@@ -147,6 +153,9 @@ class _Process:
         await asyncio.to_thread(service.close, "the server is shutting down", timeout_s=_BATCH_GRACE_S)
         draining.cancel()
         hurrying.cancel()
+        # Answers are made, but a large one may still be on its way to a slow caller.
+        left_s = 0 if self._hurry.is_set() else math.ceil(end - time.monotonic())
+        self._server.config.timeout_graceful_shutdown = max(_LAST_WORDS_S, left_s)
 
 
 class _Uvicorn(uvicorn.Server):

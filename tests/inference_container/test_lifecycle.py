@@ -10,11 +10,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from inference_container.application import Application
@@ -58,6 +60,25 @@ def test_when_the_drain_time_is_over_the_rest_is_told_and_the_process_ends(
         assert answer.result().json() == {"detail": "the server is shutting down"}
     assert server.exit_code() == 0
     assert server.events("stopping")[0]["unanswered"] == 1
+
+
+def test_an_answer_on_its_way_is_sent_whole(start_server: Any, small_jinabert: Path) -> None:
+    server = start_server(small_jinabert)
+    body = msgspec.json.encode({"query": "q", "documents": ["x" * 20_000_000], "max_doc_length": 10})
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        connection.settimeout(60)
+        connection.connect(("127.0.0.1", server.port))
+        connection.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        server.wait_until(lambda: bool(server.events("request")))
+        server.signal(signal.SIGTERM)
+        server.wait_until(lambda: bool(server.events("stopping")))
+        time.sleep(2)  # a caller who reads slowly
+        answer = b"".join(iter(lambda: connection.recv(1 << 20), b""))
+    head, _, document = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 ")
+    assert msgspec.json.decode(document)["results"][0]["document"]["text"] == "x" * 20_000_000
+    assert server.exit_code() == 0
 
 
 def test_a_second_signal_does_not_wait(start_server: Any, small_jinabert: Path) -> None:
