@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterable
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
@@ -48,6 +49,8 @@ class Gateway:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path: str = environ.get("PATH_INFO", "")
+        if refusal := _refusal(environ):
+            return Response(refusal, status=403, mimetype="text/plain")(environ, start_response)
         if path == STATUS_PATH:
             return Response(json.dumps(self._status()), mimetype="application/json")(environ, start_response)
         scope = read_scope(environ)
@@ -91,6 +94,19 @@ class Gateway:
                 for stack, logical_id, kind in self._cloudformation.recorded_only()
             ],
         }
+
+
+def _refusal(environ: WSGIEnvironment) -> str | None:
+    """Why the request is no AWS client's of this machine's user; None if it may be. A web page in the user's browser
+    can send what needs no signature, and a name that it controls can lead to 127.0.0.1."""
+    if "HTTP_ORIGIN" in environ or environ.get("HTTP_SEC_FETCH_SITE", "none") != "none":
+        return "web pages are no callers of the local AWS\n"
+    host = environ.get("HTTP_HOST", "")
+    if urlsplit(f"//{host}").hostname not in (LOOPBACK, "localhost"):
+        return f"the local AWS is not called {host!r}, but {LOOPBACK}\n"
+    if environ.get("PATH_INFO", "").lstrip("/").startswith("moto-api"):
+        return "moto's own API, which resets everything, is not for callers\n"
+    return None
 
 
 class _QuietHandler(MotoRequestHandler):
