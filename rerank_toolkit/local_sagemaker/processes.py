@@ -23,7 +23,7 @@ def is_marked(process: psutil.Process, variable: str, mark: str) -> bool:
     """Whether the process runs as this user with the mark in its environment. Unlike the time of its start, which
     follows the clock, the environment is the same for as long as it lives."""
     try:
-        return process.environ().get(variable) == mark and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.environ().get(variable) == mark and process.status() != psutil.STATUS_ZOMBIE)
     except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
         return False  # someone else's, or gone
 
@@ -67,7 +67,7 @@ def _wait(processes: list[psutil.Process], limit_s: float) -> list[psutil.Proces
 
 def _runs(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 

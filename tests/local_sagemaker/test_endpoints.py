@@ -8,6 +8,8 @@ import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import psutil
@@ -15,6 +17,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rerank_toolkit.contracts.wire import decode_origin
+from rerank_toolkit.local_sagemaker.clients import Clients
+from rerank_toolkit.local_sagemaker.sagemaker.container import Container, ContainerFailed
+from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Endpoint, Fleet, Host, Running, Variant
 
 from .conftest import IMAGE, LocalAws, endpoint_template, rerank
 
@@ -70,7 +75,7 @@ def test_a_body_over_25_mb_is_refused_before_the_container_sees_it(local_aws: Lo
 
 
 def test_an_unknown_endpoint_or_variant_is_a_validation_error(local_aws: LocalAws, endpoint: str) -> None:
-    with pytest.raises(ClientError, match="nowhere") as raised:
+    with pytest.raises(ClientError, match="Endpoint nowhere of account 123456789012 not found") as raised:
         invoke(local_aws, "nowhere")
     assert raised.value.response["Error"]["Code"] == "ValidationError"
     with pytest.raises(ClientError, match="Variant Other not found"):
@@ -131,6 +136,8 @@ def test_the_life_of_an_endpoint_updated_failed_to_update_updated_again_killed_a
     assert f"{local_aws.state}/logs/moving-AllTraffic" in endpoint["FailureReason"]
     with pytest.raises(ClientError, match="Failed, not InService"):
         invoke(local_aws, "moving")
+    with pytest.raises(ClientError, match="can only be deleted"):
+        sagemaker.update_endpoint(EndpointName="moving", EndpointConfigName=endpoint["EndpointConfigName"])
 
     local_aws.delete("moving")
     assert local_aws.client("sagemaker").list_endpoints(NameContains="moving")["Endpoints"] == []
@@ -158,9 +165,9 @@ def test_an_image_that_is_not_here_fails_the_create_and_names_those_that_are(
 
 
 def test_an_archive_that_leads_outside_is_refused(local_aws: LocalAws, model_data: str, tmp_path: Path) -> None:
-    victim = tmp_path / "victim"
+    victim, outside = tmp_path / "victim", "../../../victim"
     for name, member in {
-        "traversal": tarfile.TarInfo("../../../victim"),
+        "traversal": tarfile.TarInfo(outside),
         "absolute": tarfile.TarInfo(str(victim)),
         "link": _link("inside", str(victim)),
     }.items():
@@ -174,6 +181,43 @@ def test_an_archive_that_leads_outside_is_refused(local_aws: LocalAws, model_dat
         assert "archive" in local_aws.reasons(name)
         local_aws.delete(name)
     assert not victim.exists()
+    assert not (local_aws.state / "endpoints" / "any" / outside).resolve().exists()
+
+
+@pytest.mark.parametrize("search_path", ["", ":", "."])
+def test_no_code_is_found_in_what_was_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, search_path: str
+) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "sitecustomize.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    monkeypatch.setenv("PYTHONPATH", search_path)
+    environment = {"PYTHONPATH": search_path} if search_path == "." else {}
+    container = Container(model, environment, log=tmp_path / "log", mark="tests", region="us-east-1")
+    with pytest.raises(ContainerFailed, match="exited"):
+        container.wait_until_healthy(60, Event())
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_update_that_meets_its_endpoints_deletion_leaves_no_container(
+    local_aws: LocalAws, small_bert: Path, tmp_path: Path
+) -> None:
+    host = Host(Clients(local_aws.document["endpoint_url"], "us-east-1"), folder=tmp_path, mark="t", region="us-east-1")
+    container = Container(small_bert, {}, log=tmp_path / "log", mark="tests", region="us-east-1")
+    variant = Variant({"VariantName": "only"}, {})
+    old = Fleet("old", (Running(variant, container, tmp_path / "unpacked"),))
+    endpoint = Endpoint("met", "arn", "old", status="Updating", fleet=old)
+    gone = Event()
+    try:
+        endpoint.cancelled.set()  # the deletion begins, and the update comes to its end before the rest of it
+        host.deploy(endpoint, "new", ())
+        while any(thread.name == "deploy met" for thread in enumerate_threads()):
+            time.sleep(0.01)
+        host.remove(endpoint, gone.set)
+        assert gone.wait(60)
+        assert container.exit_code is not None
+    finally:
+        container.stop(1.0)
 
 
 def test_model_data_that_is_not_there_is_told_at_once(local_aws: LocalAws) -> None:

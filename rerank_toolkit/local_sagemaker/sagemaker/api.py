@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
@@ -16,7 +16,6 @@ from rerank_toolkit.local_sagemaker.sagemaker.artifacts import ModelDataError, c
 from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Endpoint, Host, Variant
 
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
-_SETTLED = frozenset({"InService", "Failed", "OutOfService"})
 
 
 class SageMaker:
@@ -82,7 +81,7 @@ class SageMaker:
         return self._get(self._models, "model", request["ModelName"])
 
     def list_models(self, request: Parameters) -> dict[str, Any]:
-        found = _listed(self._models.values(), request, "ModelName")
+        found = self._listed(self._models, request, "ModelName")
         return {"Models": [_only(model, "ModelName", "ModelArn", "CreationTime") for model in found]}
 
     def delete_model(self, request: Parameters) -> dict[str, Any]:
@@ -110,7 +109,7 @@ class SageMaker:
         return self._get(self._configs, "endpoint configuration", request["EndpointConfigName"])
 
     def list_endpoint_configs(self, request: Parameters) -> dict[str, Any]:
-        found = _listed(self._configs.values(), request, "EndpointConfigName")
+        found = self._listed(self._configs, request, "EndpointConfigName")
         names = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
         return {"EndpointConfigs": [_only(config, *names) for config in found]}
 
@@ -135,8 +134,13 @@ class SageMaker:
     def update_endpoint(self, request: Parameters) -> dict[str, Any]:
         endpoint = self._endpoint(request["EndpointName"])
         variants = self._variants(request["EndpointConfigName"])
-        with self._lock:
-            if endpoint.status not in _SETTLED:
+        with endpoint.lock:
+            if endpoint.status == "Failed":
+                raise ApiError(
+                    "ValidationException",
+                    f'Cannot update endpoint "{endpoint.arn}": it is Failed, and can only be deleted.',
+                )
+            if endpoint.status != "InService":
                 raise ApiError(
                     "ValidationException",
                     f'Cannot update in-progress endpoint "{endpoint.arn}": it is {endpoint.status}.',
@@ -153,8 +157,7 @@ class SageMaker:
                 self._endpoints.pop(endpoint.name, None)
                 self._tags.pop(endpoint.arn, None)
 
-        if endpoint.status != "Deleting":
-            self._host.remove(endpoint, forget)
+        self._host.remove(endpoint, forget)
         return {}
 
     def describe_endpoint(self, request: Parameters) -> dict[str, Any]:
@@ -201,25 +204,27 @@ class SageMaker:
     # Tags
 
     def add_tags(self, request: Parameters) -> dict[str, Any]:
-        tags = self._tags_of(request["ResourceArn"])
-        tags.update(_tag_map(request))
-        return {"Tags": _tag_list(tags)}
+        return {"Tags": self._change_tags(request, added=_tag_map(request))}
 
     def list_tags(self, request: Parameters) -> dict[str, Any]:
-        return {"Tags": _tag_list(self._tags_of(request["ResourceArn"]))}
+        return {"Tags": self._change_tags(request)}
 
     def delete_tags(self, request: Parameters) -> dict[str, Any]:
-        tags = self._tags_of(request["ResourceArn"])
-        for key in request["TagKeys"]:
-            tags.pop(key, None)
+        self._change_tags(request, dropped=request["TagKeys"])
         return {}
 
     # What they share
 
-    def _tags_of(self, arn: str) -> dict[str, str]:
-        if arn not in self._tags:
-            raise ApiError("ValidationException", f'Could not find resource "{arn}".')
-        return self._tags[arn]
+    def _change_tags(
+        self, request: Parameters, *, added: Mapping[str, str] | None = None, dropped: Collection[str] = ()
+    ) -> list[dict[str, str]]:
+        arn = request["ResourceArn"]
+        with self._lock:
+            if arn not in self._tags:
+                raise ApiError("ValidationException", f'Could not find resource "{arn}".')
+            tags = {key: value for key, value in {**self._tags[arn], **(added or {})}.items() if key not in dropped}
+            self._tags[arn] = tags
+        return [{"Key": key, "Value": value} for key, value in tags.items()]
 
     def _add(self, table: dict[str, dict[str, Any]], kind: str, name: str, entry: Parameters, arn: str) -> None:
         with self._lock:
@@ -234,6 +239,11 @@ class SageMaker:
             if name not in table:
                 raise ApiError("ValidationException", f'Could not find {kind} "{name}".')
             return table[name]
+
+    def _listed(self, table: Mapping[str, dict[str, Any]], request: Parameters, name: str) -> list[Mapping[str, Any]]:
+        part = request.get("NameContains", "").lower()
+        with self._lock:
+            return [entry for entry in table.values() if part in entry[name].lower()]
 
     def _delete(self, table: dict[str, dict[str, Any]], kind: str, name: str, arn_member: str) -> None:
         entry = self._get(table, kind, name)
@@ -339,18 +349,9 @@ def _validation_errors(faults: list[str]) -> str:
     return f"{len(faults)} validation error{'s' * (len(faults) > 1)} detected: {'; '.join(faults)}"
 
 
-def _listed(entries: Any, request: Parameters, name: str) -> list[Mapping[str, Any]]:
-    part = request.get("NameContains", "").lower()
-    return [entry for entry in list(entries) if part in entry[name].lower()]
-
-
 def _only(entry: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return {name: entry[name] for name in names}
 
 
 def _tag_map(request: Parameters) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in request.get("Tags", ())}
-
-
-def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]

@@ -19,7 +19,8 @@ from rerank_toolkit.local_sagemaker.processes import ENDPOINT_MARK
 
 LOOPBACK = "127.0.0.1"
 
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+_SEARCHED_FOR_CODE = ("PYTHONPATH", "LD_LIBRARY_PATH")
 _PING_EVERY_S = 0.05
 _LAST_LINES = 12
 
@@ -38,9 +39,10 @@ class Container:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "inference_container", "serve"],  # -P: no module out of the model's folder
+                [sys.executable, "-P", "-m", "inference_container", "serve"],
                 env={
                     **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+                    **{name: _absolute(os.environ[name]) for name in _SEARCHED_FOR_CODE if name in os.environ},
                     "AWS_REGION": region,
                     **environment,
                     "RERANK_MODEL_DIR": str(model_dir),
@@ -48,7 +50,7 @@ class Container:
                     "SAGEMAKER_BIND_TO_PORT": str(self.port),
                     ENDPOINT_MARK: mark,
                 },
-                cwd=model_dir,
+                cwd="/",  # not the model's folder: no relative path may find code in what was unpacked there
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -109,6 +111,10 @@ class Container:
         lines = self.log.read_text("utf-8", errors="replace").splitlines()[-_LAST_LINES:]
         shown = "\n".join(lines) or "(empty)"
         return f"Log: {self.log}, which ends:\n{shown}"
+
+
+def _absolute(search_path: str) -> str:
+    return os.pathsep.join(str(Path(entry).absolute()) for entry in search_path.split(os.pathsep) if entry)
 
 
 def _free_port() -> int:

@@ -91,6 +91,8 @@ class Endpoint:
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
     modified: datetime = field(default_factory=lambda: datetime.now(UTC))
     cancelled: Event = field(default_factory=Event)
+    lock: Lock = field(default_factory=Lock)
+    """For whoever changes the status or the fleet by what they are now."""
 
     def settle(self, status: str, failure: str | None = None) -> None:
         self.status, self.failure, self.modified = status, failure, datetime.now(UTC)
@@ -114,11 +116,15 @@ class Host:
 
     def remove(self, endpoint: Endpoint, forget: Any) -> None:
         """Stops the endpoint's containers and calls `forget` once they are gone."""
-        endpoint.settle("Deleting")
-        endpoint.cancelled.set()
+        with endpoint.lock:
+            if endpoint.status == "Deleting":
+                return
+            endpoint.settle("Deleting")
+            endpoint.cancelled.set()
 
         def remove() -> None:
-            fleet, endpoint.fleet = endpoint.fleet, None
+            with endpoint.lock:
+                fleet, endpoint.fleet = endpoint.fleet, None
             if fleet is not None:
                 self._stop(fleet.members)
             forget()
@@ -131,8 +137,9 @@ class Host:
             self._closed = True
         members: list[Running] = []
         for endpoint in endpoints:
-            endpoint.cancelled.set()
-            fleet, endpoint.fleet = endpoint.fleet, None
+            with endpoint.lock:
+                endpoint.cancelled.set()
+                fleet, endpoint.fleet = endpoint.fleet, None
             members.extend(fleet.members if fleet else ())
         self._stop(tuple(members), grace_s)
 
@@ -150,17 +157,22 @@ class Host:
             if not isinstance(error, ContainerFailed | ModelDataError | UnknownImage | ClientError | BotoCoreError):
                 logger.exception("deploying endpoint %s", endpoint.name)
             self._stop(tuple(members), grace_s=1.0)
-            if not endpoint.cancelled.is_set():
-                endpoint.settle("InService" if endpoint.fleet else "Failed", str(error))
+            with endpoint.lock:
+                if not endpoint.cancelled.is_set():
+                    endpoint.settle("InService" if endpoint.fleet else "Failed", str(error))
             return
         fleet = Fleet(config, tuple(members))
-        old, endpoint.fleet, endpoint.config = endpoint.fleet, fleet, config
-        if endpoint.cancelled.is_set():  # deleted just now
-            self._stop(tuple(members))
+        with endpoint.lock:
+            outdated = endpoint.fleet
+            if endpoint.cancelled.is_set():  # deleted just now; the deletion stops the fleet that it finds
+                outdated = fleet
+            else:
+                endpoint.fleet, endpoint.config = fleet, config
+                endpoint.settle("InService")
+        if outdated is not None:
+            self._stop(outdated.members)
+        if outdated is fleet:
             return
-        endpoint.settle("InService")
-        if old is not None:
-            self._stop(old.members)
         self._run(f"watch {endpoint.name}", lambda: self._watch(endpoint, fleet))
 
     def _start(self, endpoint: Endpoint, variant: Variant) -> Running:
@@ -189,11 +201,14 @@ class Host:
         """Until the fleet is replaced or removed: if a container of it dies, the endpoint has none any more."""
         while endpoint.fleet is fleet and not endpoint.cancelled.wait(_WATCH_EVERY_S):
             dead = next((member for member in fleet.members if member.container.exit_code is not None), None)
-            if dead is None or endpoint.fleet is not fleet:
+            if dead is None:
                 continue
-            endpoint.fleet = None
-            if endpoint.status == "InService":  # an update that is under way settles the status itself
-                endpoint.settle("Failed", dead.container.describe_exit())
+            with endpoint.lock:
+                if endpoint.fleet is not fleet:
+                    return
+                endpoint.fleet = None
+                if endpoint.status == "InService":  # an update that is under way settles the status itself
+                    endpoint.settle("Failed", dead.container.describe_exit())
             self._stop(fleet.members)
 
     @staticmethod

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -26,15 +27,10 @@ class InvocationMetrics:
         self._clients = clients
         self._lock = Lock()
         self._gathered: dict[tuple[str, str, str], list[float]] = defaultdict(list)
-        self._stop = Event()
         self._thread = Thread(target=self._write_regularly, name="metrics", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def observe(self, endpoint: Endpoint, member: Running, status: int, seconds: float) -> None:
         """One invocation and the container's answer to it."""
@@ -49,7 +45,8 @@ class InvocationMetrics:
                 self._gathered[endpoint.name, member.variant.name, metric].append(value)
 
     def _write_regularly(self) -> None:
-        while not self._stop.wait(_EVERY_S):
+        while True:  # CloudWatch ends with this process as well
+            time.sleep(_EVERY_S)
             with self._lock:
                 gathered, self._gathered = self._gathered, defaultdict(list)
             for (endpoint, variant, metric), values in gathered.items():

@@ -43,6 +43,7 @@ class Runtime:
         self, find_endpoint: Callable[[str], Endpoint | None], *, region: str, account: str, observe: Observe
     ) -> None:
         self._find_endpoint = find_endpoint
+        self._account = account
         self._logs = f"arn:aws:logs:{region}:{account}:log-group:/aws/sagemaker/Endpoints"
         self._observe = observe
 
@@ -69,7 +70,7 @@ class Runtime:
         body = request.get_data()
         endpoint = self._find_endpoint(name)
         if endpoint is None:
-            return _error(400, "ValidationError", f"Endpoint {name} of account not found.")
+            return _error(400, "ValidationError", f"Endpoint {name} of account {self._account} not found.")
         fleet = endpoint.fleet
         if fleet is None or endpoint.status == "Failed":
             reason = f" {endpoint.failure}" if endpoint.failure else ""
