@@ -16,6 +16,10 @@ from rerank_toolkit.contracts.plan import CostLine
 MONTH_HOURS = 730
 """A month, in hours: 8,760 hours of a year over 12."""
 
+SHORTEST_HOURS = Decimal("0.0166666667")
+"""One minute, in hours: AWS bills SageMaker's instances and Fargate's Linux tasks by the second from there on, as
+their pricing pages say."""
+
 
 class Component(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a bill. Without a known rate, `rate` and `cost` are None and `basis` says why."""
@@ -70,9 +74,18 @@ def plain(value: Decimal) -> str:
     return f"{whole}.{fraction.ljust(2, '0')}"
 
 
-def cents(value: Decimal) -> str:
-    """For people: dollars to the cent, half up; what is above zero and below half a cent keeps two digits."""
+def cents(value: Decimal, *, complete: bool = True) -> str:
+    """For a table: dollars to the cent, half up; what is above zero and below half a cent keeps two digits.
+
+    A sum that isn't `complete` is a lower bound, and says so.
+    """
+    bound = "" if complete else "≥"
     if 0 < value < Decimal("0.005"):
-        return f"{value:.2g}" if value >= Decimal("0.0001") else f"{value:.1e}"
+        return bound + (f"{value:.2g}" if value >= Decimal("0.0001") else f"{value:.1e}")
     with localcontext(rounding=ROUND_HALF_UP):
-        return f"{value:,.2f}"
+        return f"{bound}{value:,.2f}"
+
+
+def dollars(value: Decimal, *, complete: bool = True) -> str:
+    """The same in a sentence."""
+    return f"{'' if complete else 'at least '}${cents(value)}"

@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 
-from cost_model.billing.free_tier import FreeTier
-from cost_model.components import Component, component
+from cost_model.billing.month import Month
+from cost_model.components import SHORTEST_HOURS, Component, component
 from cost_model.prices.book import PriceBook, Rate, Tier, Unknown
 from rerank_toolkit.contracts.usage import AzureContainerApps, AzureFunctions, CloudRun, Fargate, Lambda
 
 MIB_IN_GB = 1024
 SECONDS_IN_HOUR = 3600
-SHORTEST_TASK_HOURS = Decimal("0.0166666667")
-"""Fargate bills Linux tasks by the second from one minute on."""
 
 
-def lambda_(item: Lambda, region: str, prices: PriceBook, free: FreeTier) -> list[Component]:
-    """GB-seconds by tier, and requests. The free tier comes off before the tiers are counted."""
-    meter = _Meter("lambda", region, prices, free)
+def lambda_(item: Lambda, region: str, prices: PriceBook, month: Month) -> list[Component]:
+    """GB-seconds by tier, and requests. The free tier comes off before the tiers are counted.
+
+    Each architecture has tiers of its own, which fill up over the items of a bill.
+    """
+    meter = _Meter("lambda", region, prices, month)
     gb_seconds = item.requests * item.seconds_per_request * item.memory_mb / MIB_IN_GB
     return [
         *meter.lines("Compute", "duration", gb_seconds, "GB-second", rate=f"duration-{item.architecture}"),
@@ -27,8 +28,8 @@ def lambda_(item: Lambda, region: str, prices: PriceBook, free: FreeTier) -> lis
     ]
 
 
-def fargate(item: Fargate, region: str, prices: PriceBook, free: FreeTier) -> list[Component]:
-    hours = item.tasks * (item.hours if item.hours == 0 else max(item.hours, SHORTEST_TASK_HOURS))
+def fargate(item: Fargate, region: str, prices: PriceBook, month: Month) -> list[Component]:
+    hours = item.tasks * (item.hours if item.hours == 0 else max(item.hours, SHORTEST_HOURS))
     vcpu = prices.rate(region, "fargate", f"vcpu-{item.architecture}")
     memory = prices.rate(region, "fargate", f"memory-{item.architecture}")
     return [
@@ -37,21 +38,21 @@ def fargate(item: Fargate, region: str, prices: PriceBook, free: FreeTier) -> li
     ]
 
 
-def azure_functions(item: AzureFunctions, region: str, prices: PriceBook, free: FreeTier) -> list[Component]:
+def azure_functions(item: AzureFunctions, region: str, prices: PriceBook, month: Month) -> list[Component]:
     """The consumption plan."""
-    meter = _Meter("azure-functions", region, prices, free)
+    meter = _Meter("azure-functions", region, prices, month)
     return [
         *meter.lines("Compute", "duration", item.gb_seconds, "GB-second"),
         *meter.lines("Executions", "executions", item.executions, "execution"),
     ]
 
 
-def azure_container_apps(item: AzureContainerApps, region: str, prices: PriceBook, free: FreeTier) -> list[Component]:
-    return _container(_Meter("azure-container-apps", region, prices, free), item)
+def azure_container_apps(item: AzureContainerApps, region: str, prices: PriceBook, month: Month) -> list[Component]:
+    return _container(_Meter("azure-container-apps", region, prices, month), item)
 
 
-def cloud_run(item: CloudRun, region: str, prices: PriceBook, free: FreeTier) -> list[Component]:
-    return _container(_Meter("cloud-run", region, prices, free), item)
+def cloud_run(item: CloudRun, region: str, prices: PriceBook, month: Month) -> list[Component]:
+    return _container(_Meter("cloud-run", region, prices, month), item)
 
 
 def _container(meter: _Meter, item: AzureContainerApps | CloudRun) -> list[Component]:
@@ -75,26 +76,29 @@ class _Meter:
     service: str
     region: str
     prices: PriceBook
-    free: FreeTier
+    month: Month
 
     def lines(self, title: str, name: str, quantity: Decimal, unit: str, *, rate: str = "") -> list[Component]:
         """`name` is that of the allowance, and of the rate unless `rate` names it."""
-        paid, lines = self.free.take(self.service, name, quantity)
-        tiers = self.prices.tiers(self.region, self.service, rate or name)
+        paid, lines = self.month.take_free(self.service, name, quantity)
+        rate = rate or name
+        tiers = self.prices.tiers(self.region, self.service, rate)
         if isinstance(tiers, Unknown):
             return [*lines, component(title, paid, tiers, unit=unit)]
-        slices = _slices(paid, tiers)
-        for number, (part, tier) in enumerate(slices, start=1):
-            lines.append(component(f"{title}, tier {number}" if len(slices) > 1 else title, part, tier.rate))
+        before = self.month.bill(self.service, rate, paid)
+        slices = _slices(before, before + paid, tiers)
+        for number, part, tier in slices:
+            in_tiers = number > 1 or len(slices) > 1
+            lines.append(component(f"{title}, tier {number}" if in_tiers else title, part, tier.rate))
         return lines
 
 
-def _slices(quantity: Decimal, tiers: tuple[Tier, ...]) -> list[tuple[Decimal, Tier]]:
-    """The part of the quantity that falls into each tier it reaches."""
+def _slices(first: Decimal, last: Decimal, tiers: tuple[Tier, ...]) -> list[tuple[int, Decimal, Tier]]:
+    """The part of the quantity from `first` to `last` that falls into each tier it reaches, with the tier's number."""
     bounds = [*(tier.from_quantity for tier in tiers), Decimal("Infinity")]
     parts = [
-        (min(quantity, end) - start, tier)
-        for (start, end), tier in zip(pairwise(bounds), tiers, strict=True)
-        if quantity > start
+        (number, min(last, end) - max(first, start), tier)
+        for number, ((start, end), tier) in enumerate(zip(pairwise(bounds), tiers, strict=True), start=1)
+        if min(last, end) > max(first, start)
     ]
-    return parts or [(Decimal(0), tiers[0])]
+    return parts or [(1, Decimal(0), tiers[0])]

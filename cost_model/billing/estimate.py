@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from cost_model.billing import elsewhere, sagemaker
-from cost_model.billing.free_tier import FreeTier
+from cost_model.billing.month import Month
 from cost_model.components import Component, is_complete, total
 from cost_model.prices.book import PriceBook, Rate, Unknown
 from rerank_toolkit.catalog.instances import UnknownInstance, find_instance
@@ -18,11 +18,11 @@ from rerank_toolkit.contracts import usage
 from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.faults import Fault
 
-Biller = Callable[[Any, str, PriceBook, FreeTier], list[Component]]
+Biller = Callable[[Any, str, PriceBook, Month], list[Component]]
 
 BILLERS: Mapping[type[usage.Item], Biller] = {
     usage.Realtime: sagemaker.realtime,
-    usage.Async: sagemaker.realtime,
+    usage.Async: sagemaker.async_,
     usage.Batch: sagemaker.batch,
     usage.Serverless: sagemaker.serverless,
     usage.ProvisionedConcurrency: sagemaker.provisioned_concurrency,
@@ -79,13 +79,13 @@ def estimate(used: usage.Usage, prices: PriceBook, *, name: str = "usage") -> Es
         ]
     if faults:
         raise InvalidInput(name, faults)
-    free = FreeTier(prices, wanted=used.free_tier)
-    items = [_priced(item, used.region, prices, free) for item in used.items]
-    return Estimate(region=used.region, items=items, warnings=[*_warnings(used, prices), *free.warnings])
+    month = Month(prices, free_tier=used.free_tier)
+    items = [_priced(item, used.region, prices, month) for item in used.items]
+    return Estimate(region=used.region, items=items, warnings=[*_warnings(used, prices), *month.warnings])
 
 
-def _priced(item: usage.Item, region: str, prices: PriceBook, free: FreeTier) -> PricedItem:
-    lines = BILLERS[type(item)](item, region, prices, free)
+def _priced(item: usage.Item, region: str, prices: PriceBook, month: Month) -> PricedItem:
+    lines = BILLERS[type(item)](item, region, prices, month)
     used = [line for line in lines if line.quantity]
     return PricedItem(kind=str(item.__struct_config__.tag), components=used or lines[:1])
 

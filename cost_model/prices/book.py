@@ -70,7 +70,6 @@ class SnapshotHeader(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     as_of: date
     currency: str
     source: str
-    tables: dict[str, str]
 
 
 class _HostingRow(msgspec.Struct, frozen=True):

@@ -84,8 +84,9 @@ def estimate_rows(bill: Estimate, *, full: bool = False) -> list[tuple[str, ...]
 
 def estimate_notes(bill: Estimate) -> list[str]:
     """What a reader must know of lines that are not simply a published price."""
+    bound = [] if bill.complete else ["≥: at least, for not every line has a known price"]
     bases = dict.fromkeys((line.name, line.basis) for item in bill.items for line in item.components)
-    return [f"{name}: {basis}" for name, basis in bases if not basis.startswith("published")]
+    return bound + [f"{name}: {basis}" for name, basis in bases if not basis.startswith("published")]
 
 
 def plain_quantity(value: Decimal) -> str:
@@ -94,6 +95,4 @@ def plain_quantity(value: Decimal) -> str:
 
 
 def _at_least(value: Decimal, complete: bool) -> str:
-    if complete:
-        return cents(value)
-    return f"at least {cents(value)}" if value else "unpriced"
+    return cents(value, complete=complete) if complete or value else "unpriced"

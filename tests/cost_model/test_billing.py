@@ -66,6 +66,15 @@ def test_lambda_beyond_a_tier_pays_each_part_at_its_own_rate():
     assert lines(big)["Compute, tier 2"] == Decimal("1e9") * Decimal("0.000015")
 
 
+def test_tiers_fill_up_over_the_items_of_a_bill():
+    whole = {"kind": "lambda", "memory_mb": 1024, "requests": 8_000_000_000, "seconds_per_request": 1}
+    half = {**whole, "requests": 4_000_000_000}
+
+    assert bill(half, half).total == bill(whole).total
+    assert [line.name for line in bill(whole, half).items[1].components] == ["Compute, tier 2", "Requests"]
+    assert bill(half, {**half, "architecture": "arm64"}).items[1].components[0].name == "Compute"
+
+
 def test_fargate_on_arm_has_its_own_rate():
     task = {"kind": "fargate", "vcpu": 2, "memory_gb": 4, "tasks": 1, "hours": 1}
 
@@ -95,6 +104,14 @@ def test_free_hours_are_for_two_types_only():
 
     assert bill(free, free_tier=True).total == 0
     assert bill({**free, "instance": "ml.m5.2xlarge"}, free_tier=True).total == 125 * Decimal("0.461")
+
+
+def test_free_hours_are_not_for_async_endpoints():
+    hours = {"instance": "ml.m5.xlarge", "hours": 100}
+
+    both = bill({"kind": "async", **hours}, {"kind": "realtime", **hours}, free_tier=True)
+
+    assert [item.total for item in both.items] == [Decimal("23.00"), 0]
 
 
 def test_a_free_tier_that_is_not_known_is_warned_about_once():
