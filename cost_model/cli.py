@@ -131,9 +131,9 @@ def compare(
         print_json(comparison_document(comparison, prices))
     elif comparison.options:
         rows, hidden = comparison_rows(comparison, top)
-        title = f"{region}, prices as of {prices.header.as_of}; {asked.describe()}"
         tell = print_text if format == "table" else say
-        tell(title)
+        tell(f"{region}, prices as of {prices.header.as_of}")
+        tell(asked.describe())
         print_table(COLUMNS, rows, format=format)
         for line in comparison_notes(comparison, hidden):
             tell(line)
@@ -157,12 +157,15 @@ def show(*, region: str = "us-east-1", instance: str = "*", format: Format = "ta
     as_json
         The same as --format json.
     """
-    from cost_model.report.prices import COLUMNS, price_rows  # noqa: PLC0415
+    from cost_model.report.prices import COLUMNS, price_document, price_rows  # noqa: PLC0415
 
     prices = load_prices()
     _choose((), instance=instance, region=region, top=0, prices=prices)
+    if as_json or format == "json":
+        print_json(price_document(prices, region, instance))
+        return
     say(f"{region}, {prices.header.currency}, {prices.header.source}")
-    print_table(COLUMNS, price_rows(prices, region, instance), format="json" if as_json else format)
+    print_table(COLUMNS, price_rows(prices, region, instance), format=format)
 
 
 def _workload(path: Path | None, *, max_p95_ms: float | None, min_quality: float | None) -> Workload:

@@ -13,7 +13,7 @@ from decimal import ROUND_HALF_UP, Decimal
 import msgspec
 import numpy as np
 
-from cost_model.components import MONTH_HOURS, Component, component, is_complete, total
+from cost_model.components import MONTH_HOURS, Component, component, dollars, is_complete, total
 from cost_model.options import Candidate, LeftOut
 from cost_model.prices.book import PriceBook, Unknown
 from cost_model.queueing import Array
@@ -45,6 +45,14 @@ class Option(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     pareto: bool = False
     """No other option is at least as cheap, as fast at p95 and as good, and better in one of them."""
     chosen: bool = False
+
+    @property
+    def label(self) -> str:
+        return f"{self.candidate.model.alias} on {self.count} × {self.candidate.host.label}"
+
+    @property
+    def dollars_a_month(self) -> str:
+        return f"{dollars(self.monthly_cost, complete=self.complete)} a month"
 
     @property
     def quality(self) -> float | None:
@@ -122,14 +130,26 @@ def _options(
 ) -> tuple[list[Option], list[LeftOut]]:
     options: list[Option] = []
     left_out: list[LeftOut] = []
-    most = load_limits().serverless.max_concurrency
     for candidate, sizing in zip(candidates, size(candidates, workload), strict=True):
-        if candidate.host.mode == "serverless" and sizing.count > most:
-            why = Unknown(f"would need more than the {most} concurrent requests that a serverless endpoint takes")
+        if why := _too_much(candidate, sizing):
             left_out.append(LeftOut(option={"model": candidate.model.id, **candidate.host.option}, why=why))
         else:
             options.append(_option(candidate, sizing, workload, prices, region))
     return options, left_out
+
+
+def _too_much(candidate: Candidate, sizing: Sizing) -> Unknown | None:
+    """Why the endpoint can't carry the load, if so."""
+    most = load_limits().serverless.max_concurrency
+    if candidate.host.mode == "serverless" and sizing.count > most:
+        return Unknown(f"would need more than the {most} concurrent requests that a serverless endpoint takes")
+    timeout_s = candidate.host.limits.timeout_s
+    if sizing.p95 > timeout_s:
+        return Unknown(
+            f"its p95 is {sizing.p95:.0f} s; {candidate.host.mode} ends a request after {timeout_s} s",
+            "its p95 is beyond the endpoint's time limit",
+        )
+    return None
 
 
 def _option(candidate: Candidate, sizing: Sizing, workload: Workload, prices: PriceBook, region: str) -> Option:
@@ -195,15 +215,13 @@ def _rounded(value: Decimal) -> Decimal:
 
 def _reason(chosen: Option, runner_up: Option | None, workload: Workload) -> str:
     unlimited = workload.max_p95_ms is None and workload.min_quality is None
-    praise = "cheapest" if unlimited else "cheapest within the limits"
     if runner_up is None:
-        return f"{praise}, and no other is within them"
-    other = f"{runner_up.candidate.model.alias} on {runner_up.count} × {runner_up.candidate.host.label}"
-    p95 = f"p95 of {runner_up.p95_ms:,.0f} ms against {chosen.p95_ms:,.0f} ms"
-    if runner_up.monthly_cost == chosen.monthly_cost:
-        return f"{praise}; {other} costs the same at a {p95}"
-    more = runner_up.monthly_cost - chosen.monthly_cost
-    return f"{praise}; next is {other}, ${more:,.2f} a month more at a {p95}"
+        return "the only option" if unlimited else "the only one within the limits"
+    praise = "cheapest" if unlimited else "cheapest within the limits"
+    return (
+        f"{praise}; next is {runner_up.label} for {runner_up.dollars_a_month} at a p95 of {runner_up.p95_ms:,.0f} ms "
+        f"against {chosen.p95_ms:,.0f} ms"
+    )
 
 
 def _why_none(options: Sequence[Option], workload: Workload) -> str:

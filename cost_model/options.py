@@ -18,7 +18,7 @@ from cost_model.prices.book import PriceBook, Rate, Unknown
 from cost_model.service_time import MeasuredModel, Speed, find_speed
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.instances import Instance, load_instances
-from rerank_toolkit.catalog.limits import load_limits
+from rerank_toolkit.catalog.limits import RequestLimits, load_limits
 from rerank_toolkit.catalog.models import Model
 from rerank_toolkit.contracts.manifest import Dtype
 
@@ -54,6 +54,12 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
         return self.instance.instance if self.instance else f"serverless {self.memory_mb // 1024} GB"
 
     @property
+    def limits(self) -> RequestLimits:
+        """Of size and time, of a request."""
+        limits = load_limits()
+        return limits.serverless if self.mode == "serverless" else limits.realtime
+
+    @property
     def option(self) -> dict[str, Any]:
         place = {"instance": self.instance.instance} if self.instance else {"memory_mb": self.memory_mb}
         return {"mode": self.mode, **place}
@@ -65,9 +71,11 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     dtype: Dtype
     speed: Speed
     ratio: float
-    """Scalable seconds here over those on the measured machine."""
+    """Compute seconds here over those on the measured machine."""
     memory_needed: float
     basis: str
+    """How the speed is known, then a colon and the particulars. It is always read off a law: interpolated on the
+    machine that was measured and scaled elsewhere, and beyond the measured cells extrapolated."""
 
 
 def find_hosts(
@@ -78,10 +86,10 @@ def find_hosts(
     left_out: list[LeftOut] = []
     if "realtime" in modes:
         for name, instance in load_instances().items():
-            if not fnmatchcase(name, instances) or not instance.endpoint:
+            if not fnmatchcase(name, instances):
                 continue
             rate = prices.hosting(region, name)
-            found = _host(rate, instance_peak(instance))
+            found = _host(rate, instance_peak(instance)) if instance.endpoint else Unknown("no endpoint accepts it")
             if isinstance(found, Unknown):
                 left_out.append(LeftOut(option={"mode": "realtime", "instance": name}, why=found))
                 continue
@@ -134,22 +142,20 @@ def find_candidates(
 def _candidate(model: Model, host: Host, speed: Speed | Unknown, workload: Workload) -> Candidate | Unknown:
     if isinstance(speed, Unknown):
         return speed
-    limits = load_limits()
-    limit = limits.serverless if host.mode == "serverless" else limits.realtime
+    limit = host.limits
     if workload.request_bytes > limit.payload_bytes:
         return Unknown(f"a request is larger than the {limit.payload_mb} MB that {host.mode} takes")
     dtype: Dtype = "fp16" if host.kind == "gpu" else "fp32"
-    memory, memory_basis = memory_needed(model, dtype, speed.measured)
+    memory, memory_basis = memory_needed(model, dtype, speed)
     if memory > host.memory_mb:
         return Unknown(f"out of memory: needs {memory:.0f} MiB ({memory_basis}), has {host.memory_mb}", "out of memory")
     profile = speed.measured.profile
     if host.instance and (profile.model_id, profile.hardware.instance) == (model.id, host.instance.instance):
-        ratio, basis = 1.0, f"measured: {speed.note}"
+        ratio, basis = 1.0, f"{'extrapolated' if speed.beyond else 'interpolated'}: the law of {speed.note}"
     else:
         ratio = speed.work_ratio * speed.measured.peak.gflops / host.peak.gflops
         basis = _scaled(host, speed, ratio)
-    moments = speed.moments
-    seconds = moments.fixed_s + moments.scalable_s * ratio
+    seconds = speed.moments.compute_s * ratio
     if seconds > limit.timeout_s:
         return Unknown(
             f"a request would take {seconds:.0f} s; {host.mode} ends one after {limit.timeout_s} s",
@@ -162,20 +168,20 @@ def _candidate(model: Model, host: Host, speed: Speed | Unknown, workload: Workl
         speed=speed,
         ratio=ratio,
         memory_needed=memory,
-        basis=f"{basis}; memory: {memory_basis}",
+        basis="; ".join(filter(None, [basis, speed.beyond, speed.part, f"memory: {memory_basis}"])),
     )
 
 
 def _scaled(host: Host, speed: Speed, ratio: float) -> str:
     work = "" if speed.work_ratio == 1 else f"{speed.work_ratio:.3g} (FLOPs of the models) × "
     peaks = f"{ratio / speed.work_ratio:.3g} (peaks: {speed.measured.peak.formula} to {host.peak.formula})"
-    basis = f"scaled: {ratio:.3g} × the compute time of {speed.note} = {work}{peaks}"
+    word = "scaled, extrapolated" if speed.beyond else "scaled"
+    basis = f"{word}: {ratio:.3g} × the compute time of {speed.note} = {work}{peaks}"
     if host.mode == "realtime":
         return basis
     low, high = load_hardware().assumed.serverless_vcpu_per_gb_interval
     slow, fast = (
-        speed.moments.fixed_s
-        + speed.moments.scalable_s * ratio * host.peak.gflops / serverless_peak(host.memory_mb, share).gflops
+        speed.moments.compute_s * ratio * host.peak.gflops / serverless_peak(host.memory_mb, share).gflops
         for share in (low, high)
     )
     return f"{basis}; with {low:g} to {high:g} vCPU per GB a request computes for {fast:.2g} to {slow:.2g} s; warm only"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import NormalDist
 
 import msgspec
 
@@ -43,14 +44,14 @@ class Law(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Moments(msgspec.Struct, frozen=True, kw_only=True):
-    """A workload's request under a law: what scales with the processor, and what doesn't."""
+    """A workload's request under a law, in seconds on the measured machine."""
 
-    fixed_s: float
-    scalable_s: float
-    """Mean seconds on the measured machine, without `fixed_s`."""
+    compute_s: float
+    """Mean of what scales with the processor."""
     deviation_s: float
-    """Standard deviation of the scalable part, from the spread of the lengths."""
+    """Standard deviation of that, from the spread of the lengths."""
     around_s: float
+    """Mean of what doesn't scale."""
 
 
 class MeasuredModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +75,11 @@ class Speed(msgspec.Struct, frozen=True, kw_only=True):
     """FLOPs of this model over those of the profile's, for the workload's mean sequence; 1 for the same model."""
     moments: Moments
     note: str
-    """What was measured, and what the workload asks beyond it."""
+    """What was measured, and how well the law fits it."""
+    beyond: str
+    """What the workload asks beyond the measured cells; empty if nothing."""
+    part: str
+    """How much the model reads of the workload's mean document; empty if all."""
 
 
 def fit(cells: Sequence[Cell]) -> Law:
@@ -118,24 +123,34 @@ def fit(cells: Sequence[Cell]) -> Law:
 
 
 def request_moments(law: Law, workload: Workload, max_tokens: int) -> Moments:
-    """Mean and spread of a request's seconds on the measured machine.
+    """Mean and spread of a request's seconds on the measured machine; a sequence takes b + c t + d t².
 
-    Lengths t are lognormal with mean m and coefficient of variation v, so E[t^k] = m^k (1 + v²)^(k(k-1)/2); a
-    sequence takes b + c t + d t², and sequences are independent. A model that reads fewer tokens than the mean
-    length is taken to read its maximum.
+    Sequences are independent, their lengths as in `length_moments`.
     """
-    mean = min(workload.tokens_per_document, float(max_tokens))
-    spread = 1 + workload.tokens_cv**2
-    raw = [mean**k * spread ** (k * (k - 1) / 2) for k in range(5)]
+    raw = length_moments(workload.tokens_per_document, workload.tokens_cv, max_tokens)
     c, d = law.per_token, law.per_squared_token
     variance = c * c * (raw[2] - raw[1] ** 2) + d * d * (raw[4] - raw[2] ** 2) + 2 * c * d * (raw[3] - raw[1] * raw[2])
     sequences = workload.documents_per_request
     return Moments(
-        fixed_s=law.per_request,
-        scalable_s=sequences * (law.per_sequence + c * raw[1] + d * raw[2]),
+        compute_s=law.per_request + sequences * (law.per_sequence + c * raw[1] + d * raw[2]),
         deviation_s=math.sqrt(sequences * max(variance, 0.0)),
-        around_s=law.around_per_request + law.around_per_token * sequences * mean,
+        around_s=law.around_per_request + law.around_per_token * sequences * raw[1],
     )
+
+
+def length_moments(mean: float, cv: float, most: float) -> list[float]:
+    """E[min(t, M)^k] for k from 0 to 4: of lognormal lengths t, cut at M = `most` tokens.
+
+    With σ² = ln(1 + cv²) and μ = ln(mean) - σ²/2, and Φ the normal distribution function,
+    exp(kμ + k²σ²/2) Φ((ln M - μ)/σ - kσ) + M^k (1 - Φ((ln M - μ)/σ)).
+    """
+    sigma = math.sqrt(math.log1p(cv * cv))
+    if sigma == 0:
+        return [min(mean, most) ** k for k in range(5)]
+    mu = math.log(mean) - sigma * sigma / 2
+    cut = (math.log(most) - mu) / sigma
+    below = NormalDist().cdf
+    return [math.exp(k * mu + (k * sigma) ** 2 / 2) * below(cut - k * sigma) + most**k * below(-cut) for k in range(5)]
 
 
 def load_profiles(places: Sequence[Path] = (PROFILES,)) -> tuple[list[MeasuredModel], list[str]]:
@@ -205,25 +220,33 @@ def find_speed(
         )
 
     best = min(measured, key=preference)
-    same = best.profile.model_id == model.id
-    work_ratio = 1.0 if same else ratio(best)
-    moments = request_moments(best.law, workload, model.max_tokens)
-    note = f"{best.profile.model_id} as measured on {best.machine} (law's error {best.law.error:.0%})"
-    if beyond := _beyond(best.profile, workload, model.max_tokens):
-        note += f", {beyond}"
-    return Speed(measured=best, work_ratio=work_ratio, moments=moments, note=note)
+    return Speed(
+        measured=best,
+        work_ratio=1.0 if best.profile.model_id == model.id else ratio(best),
+        moments=request_moments(best.law, workload, model.max_tokens),
+        note=f"{best.profile.model_id} as measured on {best.machine} (law's error {best.law.error:.0%})",
+        beyond=_beyond(best.profile, workload, model.max_tokens),
+        part=_part(workload, model.max_tokens),
+    )
 
 
 def _beyond(profile: Profile, workload: Workload, max_tokens: int) -> str:
-    """What the workload asks beyond the measured cells, in words; empty if nothing."""
-    tokens = min(workload.tokens_per_document, float(max_tokens))
+    """In words. Documents and tokens may each have been measured, and yet no request of so many tokens."""
+    documents, tokens = workload.documents_per_request, min(workload.tokens_per_document, float(max_tokens))
     reads: list[tuple[str, float, Callable[[Cell], float]]] = [
-        ("documents", workload.documents_per_request, lambda cell: cell.documents),
+        ("documents", documents, lambda cell: cell.documents),
         ("tokens a document", tokens, lambda cell: cell.tokens_per_document),
+        ("tokens a request", documents * tokens, lambda cell: cell.tokens),
     ]
     parts = []
     for what, wanted, read in reads:
         least, most = min(map(read, profile.cells)), max(map(read, profile.cells))
         if not least * 0.9 <= wanted <= most * 1.1:
-            parts.append(f"{wanted:g} {what} is beyond the measured {least:g} to {most:g}")
+            parts.append(f"{wanted:,.0f} {what} are beyond the measured {least:,.0f} to {most:,.0f}")
     return "; ".join(parts)
+
+
+def _part(workload: Workload, max_tokens: int) -> str:
+    if workload.tokens_per_document <= max_tokens:
+        return ""
+    return f"reads {max_tokens:,} of {workload.tokens_per_document:,.0f} tokens"

@@ -9,6 +9,7 @@ is refused, and a cold start is not in its figures.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -22,7 +23,7 @@ from rerank_toolkit.catalog.limits import load_limits
 REFUSED = 0.001
 """Share of requests that may find no serverless container free and be throttled."""
 MOST_DOUBLINGS = 2
-"""For the p95, up to four times the instances that the load needs: beyond, a faster type is the answer."""
+"""For a limit on p95, up to four times the instances needed without it: beyond, a faster type is the answer."""
 SHARES = (0.50, 0.95, 0.99)
 
 
@@ -50,7 +51,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def size(candidates: Sequence[Candidate], workload: Workload) -> list[Sizing]:
-    """For each candidate the fewest that keep the workload's utilisation and, where a few more can, its p95.
+    """For each candidate the fewest that keep the workload's utilisation and, where a few more can, its p95 and the
+    time that SageMaker gives a request.
 
     A serverless count above what an endpoint may have means that the endpoint can't carry the load.
     """
@@ -66,7 +68,7 @@ def size(candidates: Sequence[Candidate], workload: Workload) -> list[Sizing]:
 def _demand(candidates: Sequence[Candidate]) -> Demand:
     rows = [(c.speed.moments, c.ratio) for c in candidates]
     return Demand(
-        service=np.array([moments.fixed_s + moments.scalable_s * ratio for moments, ratio in rows]),
+        service=np.array([moments.compute_s * ratio for moments, ratio in rows]),
         deviation=np.array([moments.deviation_s * ratio for moments, ratio in rows]),
         around=np.array([moments.around_s for moments, _ in rows]),
     )
@@ -81,14 +83,13 @@ def _realtime(demand: Demand, workload: Workload) -> list[Sizing]:
             return queueing.shared(np.ones_like(count), load / count, service, deviation)
         return queueing.shared(count, load, service, deviation)
 
+    def too_slow(limit_s: float, servers: Array) -> Array:
+        return np.asarray(queueing.exceedance(limit_s - demand.around, service, *sharing(servers)) > 0.05)
+
     count = queueing.servers_for_utilisation(load, workload.max_utilisation)
+    count = fewest(count, partial(too_slow, load_limits().realtime.timeout_s))
     if workload.max_p95_ms is not None:
-        limit = workload.max_p95_ms / 1000 - demand.around
-
-        def too_slow(servers: Array) -> Array:
-            return np.asarray(queueing.exceedance(limit, service, *sharing(servers)) > 0.05)
-
-        count = fewest(count, too_slow)
+        count = fewest(count, partial(too_slow, workload.max_p95_ms / 1000))
     return _sizings(demand, count, load / count, sharing(count))
 
 

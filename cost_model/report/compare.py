@@ -35,9 +35,12 @@ COLUMNS = (
 LEGEND = (
     "✓ chosen   ◆ none is better in cost, p95 or BEIR and worse in none   ! beyond a limit   ? not published",
     "× instances, or requests at once   busy: share of the time   GiB: needed/available   BEIR: published nDCG@10",
-    "scaled: carried over from a measured machine by peak compute; serverless: 1 vCPU a GB assumed, no cold starts",
-    "--json gives the formula and the basis of each figure",
+    "interpolated: by a law through the measured requests; scaled: that carried to another machine by peak compute",
+    "serverless: 1 vCPU a GB is assumed, cold starts not counted   --json: the formula and the basis of each figure",
 )
+AT_LEAST = "≥ at least: minor lines without a known price, such as data in this region, come on top"
+
+BEYOND, PART = "†", "‡"
 
 
 def option_document(option: Option) -> dict[str, Any]:
@@ -114,34 +117,38 @@ def comparison_notes(comparison: Comparison, hidden: int) -> list[str]:
     if hidden:
         lines.append(f"… {hidden} more: --top 0")
     lines += LEGEND
+    if not all(option.complete for option in comparison.options):
+        lines.append(AT_LEAST)
+    lines += _marked(comparison)
     if (chosen := comparison.chosen) is not None:
-        place = f"{chosen.candidate.model.alias} on {chosen.count} × {chosen.candidate.host.label}"
-        lines += ["", f"✓ {place}, ${chosen.monthly_cost:,.2f} a month: {comparison.reason}"]
-        if not chosen.candidate.basis.startswith("measured"):
-            lines.append("  its speed is scaled, not measured: measure an endpoint there before you rely on it")
-        if better := _better(comparison, chosen):
-            lines.append(better)
+        praise, *rest = comparison.reason.split("; ")
+        lines += ["", f"✓ {chosen.label}, {chosen.dollars_a_month}: {praise}", *(f"  {line}" for line in rest)]
+        if (word := _basis(chosen)) != "interpolated":
+            lines.append(f"  its speed is {word}, not measured: measure an endpoint there before you rely on it")
+        lines += _better(comparison, chosen)
     if reasons := left_out_lines(comparison):
         lines += ["", "Left out:", *(f"  {reason}" for reason in reasons)]
     return lines
 
 
 def left_out_lines(comparison: Comparison) -> list[str]:
-    """Reasons with how many options each keeps out, the commonest first."""
-    counts = Counter(item.why.heading for item in comparison.left_out)
-    return [f"{count} × {reason}" for reason, count in counts.most_common()]
+    """Reasons with what each keeps out: a place for every model, or one model in one place. The commonest first."""
+    counts = Counter(("model" in item.option, item.why.heading) for item in comparison.left_out)
+    return [
+        f"{count} × {reason}{'' if of_a_model else ' (for every model)'}"
+        for (of_a_model, reason), count in counts.most_common()
+    ]
 
 
-def _better(comparison: Comparison, chosen: Option) -> str:
+def _better(comparison: Comparison, chosen: Option) -> list[str]:
     """The cheapest way to the best published quality within the limits, if that is not what was chosen."""
     known = [option for option in comparison.options if option.quality is not None]
     within = [option for option in known if meets(option, comparison.workload)]
     best = max(within, key=lambda option: (option.quality, -option.monthly_cost, -option.p95_ms), default=chosen)
     if best.quality is None or best.quality <= (chosen.quality or 0.0):
-        return ""
-    where = f"{best.candidate.model.alias} on {best.count} × {best.candidate.host.label}"
-    figures = f"BEIR {best.quality:.1f} for ${best.monthly_cost:,.2f} a month at a p95 of {best.p95_ms:,.0f} ms"
-    return f"  best quality within the limits: {where}, {figures}; --min-quality sets a floor"
+        return []
+    figures = f"BEIR {best.quality:.1f} for {best.dollars_a_month} at a p95 of {best.p95_ms:,.0f} ms"
+    return [f"  best quality within the limits: {best.label}, {figures}", "  --min-quality sets a floor"]
 
 
 def _row(option: Option, workload: Workload) -> tuple[str, ...]:
@@ -155,12 +162,30 @@ def _row(option: Option, workload: Workload) -> tuple[str, ...]:
         candidate.model.alias,
         candidate.host.label,
         str(option.count),
-        ("" if option.complete else "≥") + cents(option.monthly_cost),
-        cents(option.cost_per_million_documents),
-        cents(option.cost_per_thousand_queries),
+        cents(option.monthly_cost, complete=option.complete),
+        cents(option.cost_per_million_documents, complete=option.complete),
+        cents(option.cost_per_thousand_queries, complete=option.complete),
         f"{slow}{option.p95_ms:,.0f}",
         f"{option.utilisation:.0%}",
         f"{candidate.memory_needed / 1024:.1f}/{candidate.host.memory_mb / 1024:.0f}",
         f"{poor}{quality}",
-        candidate.basis.partition(":")[0],
+        f"{_basis(option)} {BEYOND if candidate.speed.beyond else ''}{PART if candidate.speed.part else ''}".rstrip(),
     )
+
+
+def _basis(option: Option) -> str:
+    """The word for how its speed is known; that it is extrapolated, a mark tells."""
+    words, _, _ = option.candidate.basis.partition(":")
+    return words.partition(",")[0]
+
+
+def _marked(comparison: Comparison) -> list[str]:
+    """What the marks of beyond and of part mean, for each model that has one."""
+    lines: dict[str, None] = {}
+    for option in comparison.options:
+        alias, speed = option.candidate.model.alias, option.candidate.speed
+        if speed.beyond:
+            lines[f"{BEYOND} {alias} is extrapolated: {speed.beyond}"] = None
+        if speed.part:
+            lines[f"{PART} {alias} {speed.part} of the mean document, and competes all the same"] = None
+    return list(lines)

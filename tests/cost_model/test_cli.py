@@ -238,6 +238,32 @@ def test_prices_are_shown_with_their_doubts_and_their_gaps():
     assert (rows["ml.p5.4xlarge"]["USD"], rows["ml.p5.4xlarge"]["Basis"]) == ("?", "unknown")
 
 
+def test_prices_as_json_say_where_they_come_from():
+    document = json.loads(rerank("prices", "show", "--json", "--instance", "ml.[mp]5.*4xlarge").stdout)
+
+    assert set(document) == {"version", "generated_at", "currency", "region", "prices", "rates"}
+    assert set(document["prices"]) == {"as_of", "source"}
+    rates = {rate["name"]: rate for rate in document["rates"]}
+    assert (rates["ml.m5.4xlarge"]["rate"], rates["ml.m5.4xlarge"]["unit"]) == ("0.922", "hour")
+    assert rates["ml.p5.4xlarge"]["rate"] is None
+    assert rates["ml.p5.4xlarge"]["basis"].startswith("unknown: ")
+
+
+def test_marks_in_the_table_are_explained_below_it(tmp_path):
+    path = tmp_path / "workload.toml"
+    path.write_text("requests_per_second = 0.1\ndocuments_per_request = 50\ntokens_per_document = 1000\n")
+
+    done = rerank(
+        "compare", "--workload", str(path), "--profiles", PROFILES, "--model", "tiny", "--model", "minilm-l12"
+    )
+
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if "ml.g4dn.2xlarge" in line}
+    assert rows["tiny"].rstrip().endswith("scaled †")
+    assert rows["minilm-l12"].rstrip().endswith("scaled ‡")
+    assert "† tiny is extrapolated: 1,000 tokens a document are beyond the measured 16 to 512" in done.stdout
+    assert "‡ minilm-l12 reads 512 of 1,000 tokens of the mean document" in done.stdout
+
+
 def test_an_estimate_that_misses_a_price_says_at_least(tmp_path):
     path = tmp_path / "usage.json"
     path.write_text(
@@ -248,6 +274,7 @@ def test_an_estimate_that_misses_a_price_says_at_least(tmp_path):
     done = rerank("estimate", str(path))
 
     assert done.returncode == 0
-    assert "at least 4.00" in done.stdout.splitlines()[-2]
+    assert "≥4.00" in done.stdout.splitlines()[-2]
     assert "unpriced" in done.stdout
+    assert "≥: at least" in done.stderr
     assert "no price of sagemaker data-in is known in us-west-2" in done.stderr

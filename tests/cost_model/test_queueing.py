@@ -39,16 +39,17 @@ def test_erlang_c_agrees_with_the_recursion_for_thousands_of_servers():
 
 
 @pytest.mark.parametrize("utilisation", [0.1, 0.5, 0.7, 0.9])
-def test_one_server_answers_on_average_as_processor_sharing_does(utilisation):
+def test_one_server_delays_on_average_as_processor_sharing_does_and_a_tenth_more(utilisation):
     probability, delay, _ = queueing.shared(array(1), array(utilisation), array(2.0), array(0.5))
 
-    assert 2.0 + probability * delay == pytest.approx(2.0 / (1 - utilisation))
+    assert probability * delay == pytest.approx(1.1 * (2.0 / (1 - utilisation) - 2.0))
+    assert probability == pytest.approx(1 - (1 - utilisation) * math.exp(-utilisation))
 
 
 def test_a_longer_request_is_delayed_in_proportion():
-    _, _, deviation = queueing.shared(array(1), array(0.75), array(2.0), array(0.5))
+    probability, delay, deviation = queueing.shared(array(1), array(0.75), array(2.0), array(0.5))
 
-    assert deviation == pytest.approx(0.5 * 4)
+    assert deviation / 0.5 == pytest.approx((2.0 + probability * delay) / 2.0)
 
 
 def test_exceedance_of_a_constant_service_with_an_exponential_delay_is_exact():

@@ -20,7 +20,7 @@ from cost_model.hardware import (
     serverless_peak,
 )
 from cost_model.prices.book import Unknown
-from cost_model.service_time import Law, Speed, find_speed, fit, load_profiles, request_moments
+from cost_model.service_time import Law, Speed, find_speed, fit, length_moments, load_profiles, request_moments
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.instances import load_instances
 from rerank_toolkit.catalog.models import find_model
@@ -89,8 +89,7 @@ def test_moments_of_a_request_against_drawn_lengths():
     sigma = math.sqrt(math.log(1 + 0.6**2))
     lengths = np.random.default_rng(5).lognormal(math.log(150) - sigma**2 / 2, sigma, (200_000, 25))
     drawn = (TINY_LAW[1] + TINY_LAW[2] * lengths + TINY_LAW[3] * lengths**2).sum(axis=1)
-    assert moments.fixed_s == pytest.approx(TINY_LAW[0])
-    assert moments.scalable_s == pytest.approx(drawn.mean(), rel=0.005)
+    assert moments.compute_s == pytest.approx(TINY_LAW[0] + drawn.mean(), rel=0.005)
     assert moments.deviation_s == pytest.approx(drawn.std(), rel=0.02)
 
 
@@ -104,7 +103,23 @@ def test_a_model_reads_no_more_than_its_maximum():
     law = fit(tiny_profile().cells)
     long = msgspec.structs.replace(WORKLOAD, tokens_per_document=5000)
 
-    assert request_moments(law, long, 512).scalable_s < request_moments(law, long, 8192).scalable_s
+    assert request_moments(law, long, 512).compute_s < request_moments(law, long, 8192).compute_s
+
+
+@pytest.mark.parametrize(("mean", "cv", "most"), [(150, 0.6, 512), (400, 1.0, 512), (5000, 0.6, 512), (100, 1.5, 1000)])
+def test_moments_of_lengths_that_are_cut_against_drawn_ones(mean, cv, most):
+    sigma = math.sqrt(math.log(1 + cv**2))
+    drawn = np.random.default_rng(9).lognormal(math.log(mean) - sigma**2 / 2, sigma, 2_000_000).clip(max=most)
+
+    moments = length_moments(mean, cv, most)
+
+    assert moments[0] == pytest.approx(1)
+    assert moments[1:] == pytest.approx([(drawn**k).mean() for k in (1, 2, 3, 4)], rel=0.03)
+
+
+def test_lengths_without_spread_are_the_mean_or_the_cut():
+    assert length_moments(100, 0, 512) == [1, 100, 1e4, 1e6, 1e8]
+    assert length_moments(1000, 0, 512) == [512**k for k in range(5)]
 
 
 def speed(model: str, *, gpu: bool = False) -> Speed:
@@ -140,7 +155,7 @@ def test_what_lies_beyond_the_measured_cells_is_said():
     found = find_speed(find_model("tiny"), long, measured, instance=None, gpu=False)
 
     assert isinstance(found, Speed)
-    assert "4000 tokens a document is beyond the measured 16 to 512" in found.note
+    assert "4,000 tokens a document are beyond the measured 16 to 512" in found.beyond
 
 
 def test_a_profile_of_the_very_instance_is_preferred(tmp_path):

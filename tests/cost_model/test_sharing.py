@@ -77,7 +77,7 @@ def test_percentiles_against_the_containers_own_scheduler(servers, utilisation, 
     )
     sharing = queueing.shared(np.array([servers]), load, service, deviation)
 
-    assert 1 + sharing[0] * sharing[1] == pytest.approx(responses.mean(), rel=0.08)
-    for share, least, most in ((0.5, 0.70, 1.25), (0.95, 0.94, 1.40), (0.99, 0.87, 1.50)):
+    assert 0.97 < (1 + sharing[0] * sharing[1]) / responses.mean() < 1.20
+    for share, least, most in ((0.5, 0.95, 1.40), (0.95, 0.92, 1.20), (0.99, 0.85, 1.25)):
         predicted = queueing.percentile(share, service, *sharing)
         assert least < predicted / np.quantile(responses, share) < most
