@@ -21,10 +21,11 @@ import msgspec
 from safetensors.numpy import save_file
 
 from inference_container.checkpoints import Tensors
+from rerank_toolkit.catalog.models import Model
 from rerank_toolkit.contracts import documents
 from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.faults import Fault
-from rerank_toolkit.contracts.manifest import FILE_NAME, Engine, FileDigest, Manifest
+from rerank_toolkit.contracts.manifest import FILE_NAME, Dtype, Engine, FileDigest, Manifest
 
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
@@ -68,6 +69,11 @@ class Artifact:
 
 
 _REPACKAGE = "Nothing was loaded. Fetch the artifact again, or make it again: rerank package MODEL --out DIR --force"
+
+
+def default_folder(model: Model, dtype: Dtype = "fp32") -> Path:
+    """artifacts/<model id>, or artifacts/<model id>-<dtype> for another dtype than fp32."""
+    return Path("artifacts") / (model.id if dtype == "fp32" else f"{model.id}-{dtype}")
 
 
 def archive_path(folder: Path) -> Path:
@@ -173,12 +179,11 @@ def write_artifact(
 
 def write_archive(artifact: Artifact) -> None:
     """Writes the archive beside the folder anew."""
-    part = artifact.archive.with_name(f".{artifact.archive.name}.part")
-    try:
+    archive = artifact.archive
+    with tempfile.TemporaryDirectory(prefix=f".{archive.name}.", suffix=".part", dir=archive.parent) as aside:
+        part = Path(aside) / archive.name
         _write_tar(artifact.path, part)
-        part.replace(artifact.archive)
-    finally:
-        part.unlink(missing_ok=True)
+        part.replace(archive)
 
 
 def _write_tar(folder: Path, archive: Path) -> None:
@@ -212,9 +217,6 @@ def archive_holds(artifact: Artifact) -> bool:
 
 def refuse_foreign(out: Path) -> None:
     """Raises ArtifactError if something stands at `out` that writing an artifact there would destroy."""
-    if not out.name:
-        fault = Fault("out", "is no folder that an archive could lie beside", "unsafe_name")
-        raise ArtifactError(out, [fault], "Name a new or empty folder with --out.")
     if not out.name:
         fault = Fault("out", "is no folder that an archive could lie beside", "unsafe_name")
         raise ArtifactError(out, [fault], "Name a new or empty folder with --out.")

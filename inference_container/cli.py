@@ -10,6 +10,7 @@ import cyclopts
 import msgspec
 from cyclopts import Parameter
 
+from inference_container.artifact import default_folder
 from inference_container.served import ServedModel
 from inference_container.server import listen, serve
 from rerank_toolkit.catalog.models import UnknownModel, find_model
@@ -17,8 +18,6 @@ from rerank_toolkit.console import say
 from rerank_toolkit.contracts.errors import ToolkitError, UnknownName
 from rerank_toolkit.contracts.manifest import FILE_NAME
 from rerank_toolkit.contracts.settings import Settings
-
-ARTIFACTS = Path("artifacts")
 
 app = cyclopts.App(name="serve", help="Serve an artifact on this machine, as the container does.")
 
@@ -32,30 +31,34 @@ def serve_model(
     model: str,
     /,
     *,
-    port: Annotated[int, Parameter(validator=cyclopts.validators.Number(gte=0, lte=65535))] = 8080,
+    port: Annotated[int | None, Parameter(validator=cyclopts.validators.Number(gte=0, lte=65535))] = None,
     host: str = "127.0.0.1",
-    threads: Annotated[int, Parameter(validator=cyclopts.validators.Number(gte=0))] = 0,
+    threads: Annotated[int | None, Parameter(validator=cyclopts.validators.Number(gte=0))] = None,
 ) -> None:
     """Serve an artifact on this machine, as the container does, until Ctrl-C.
 
     Answers POST /invocations and /rerank with Jina's bodies, GET /ping and GET /metrics. One JSON line for each
-    request goes to stderr. The RERANK_… variables of the container work here too.
+    request goes to stderr. The RERANK_… variables of the container work here too; an option overrides its variable.
 
     Parameters
     ----------
     model
         A model of `rerank models` that is packaged in artifacts/, or the folder of an artifact.
     port
-        Where to listen; 0 takes a free port.
+        Where to listen, by default RERANK_PORT or 8080; 0 takes a free port.
     host
-        The address to listen on; 0.0.0.0 lets other machines in.
+        The address to listen on, whatever RERANK_HOST says; 0.0.0.0 lets other machines in.
     threads
-        Compute threads; 0 takes one for each physical core this process may use.
+        Compute threads, by default RERANK_THREADS or 0, which takes one for each physical core this process may use.
     """
+    settings = Settings.from_environment(os.environ)
     settings = msgspec.structs.replace(
-        Settings.from_environment(os.environ), model_dir=str(find_artifact(model)), host=host, threads=threads
+        settings,
+        model_dir=str(find_artifact(model)),
+        host=host,
+        threads=settings.threads if threads is None else threads,
     )
-    sock = listen(host, port)
+    sock = listen(host, settings.port if port is None else port)
     shown = f"[{host}]" if ":" in host else host
     address = f"http://{shown}:{sock.getsockname()[1]}"
 
@@ -82,7 +85,7 @@ def find_artifact(model: str) -> Path:
         known = find_model(model)
     except UnknownModel as error:
         raise UnknownName(f"{error}; nor is it the folder of an artifact") from None
-    folder = ARTIFACTS / known.id
+    folder = default_folder(known)
     if not (folder / FILE_NAME).is_file():
         raise NotPackaged(f"{known.id} is not packaged in {folder}; make it first: rerank package {known.alias}")
     return folder

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from inference_container.packaging import Package, default_folder, package
+from inference_container.artifact import default_folder
+from inference_container.packaging import Package, package
 from rerank_toolkit.catalog.models import find_model
 from rerank_toolkit.console import print_json, print_text, say
 from rerank_toolkit.contracts.errors import InvalidInput

@@ -33,8 +33,6 @@ from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError
 from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.manifest import FILE_NAME, Dtype, Engine, Manifest
 
-DEFAULT_FOLDER = Path("artifacts")
-
 # int8 is not among them: it needs a gate on its fidelity first.
 _DTYPES: dict[Dtype, np.dtype[Any]] = {
     "fp32": np.dtype(np.float32),
@@ -64,11 +62,6 @@ class Package:
     artifact: Artifact
     reused: bool
     note: str = ""
-
-
-def default_folder(model: Model, dtype: Dtype = "fp32") -> Path:
-    """artifacts/<model id>, or artifacts/<model id>-<dtype> for another dtype than fp32."""
-    return DEFAULT_FOLDER / (model.id if dtype == "fp32" else f"{model.id}-{dtype}")
 
 
 def package(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from inference_container.artifact import Artifact
 from inference_container.engines import Engine
-from inference_container.hardware import describe_hardware
 from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError
 from rerank_toolkit.contracts.faults import Fault
 
@@ -14,7 +13,7 @@ class EngineMissing(ToolkitError):
 
 
 def load_engine(artifact: Artifact, *, threads: int) -> Engine:
-    """The loaded model, ready to score; `threads` compute threads, 0 for one a physical core this process may use.
+    """The loaded model, ready to score; `threads` > 0 compute threads.
 
     Raises EngineMissing, InvalidInput for a manifest that contradicts itself or weights that don't fit it, and
     what the engine raises for a model it has no code for.
@@ -26,7 +25,6 @@ def load_engine(artifact: Artifact, *, threads: int) -> Engine:
             f"manifest of {artifact.path}",
             [Fault("max_tokens", f"is {manifest.max_tokens}; the model has {positions} positions")],
         )
-    threads = threads or describe_hardware().physical_cores
     match manifest.engine:
         case "torch":
             try:

@@ -38,7 +38,7 @@ def main(folder: str, count: int, length: int) -> None:
         files={},
     )
     tensors, tokenizer = seeded_tensors(shape, 0), seeded_tokenizer(shape).to_str()
-    engine = load_engine(write_artifact(Path(folder), manifest, tensors=tensors, tokenizer=tokenizer), threads=0)
+    engine = load_engine(write_artifact(Path(folder), manifest, tensors=tensors, tokenizer=tokenizer), threads=2)
     random = np.random.default_rng(0)
     ids = [random.integers(5, shape.vocabulary, length) for _ in range(count)]
     scores = engine.score(RaggedBatch.of(ids, [(np.arange(length) > 20).astype(np.int32) for _ in ids]))

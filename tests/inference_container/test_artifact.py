@@ -8,6 +8,7 @@ import os
 import shutil
 import tarfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +192,20 @@ def test_a_file_at_the_place_of_the_folder_is_left_alone(small_bert: Path, tmp_p
     with pytest.raises(ArtifactError, match="out: is there and is no folder"):
         _write(tmp_path / "out", small_bert)
     assert (tmp_path / "out").read_text() == "mine"
+
+
+@pytest.mark.parametrize("out", ["", ".", "/"])
+def test_a_folder_without_a_name_is_refused(small_bert: Path, out: str) -> None:
+    with pytest.raises(ArtifactError, match="out: is no folder that an archive could lie beside"):
+        _write(Path(out), small_bert)
+
+
+def test_an_archive_may_be_mended_by_several_at_once(folder: Path) -> None:
+    artifact = open_artifact(folder)
+    with ThreadPoolExecutor(8) as menders:
+        list(menders.map(write_archive, [artifact] * 32))
+    assert archive_holds(artifact)
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["artifact", "artifact.tar.gz"]
 
 
 def test_a_stale_or_broken_archive_is_noticed_and_mended(folder: Path, small_bert: Path) -> None:

@@ -218,9 +218,10 @@ def test_a_port_that_is_taken_is_named(small_jinabert: Path) -> None:
     assert f"can't listen on 127.0.0.1 port {port}" in run.stderr
 
 
-def rerank(*arguments: str) -> subprocess.CompletedProcess[str]:
+def rerank(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "rerank_toolkit.cli", *arguments],
+        env={**os.environ, **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -237,15 +238,14 @@ def test_rerank_serve_says_where_and_ends_on_ctrl_c(small_jinabert: Path) -> Non
         str(small_jinabert),
         "--port",
         "0",
-        "--threads",
-        "1",
     ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, "RERANK_THREADS": "3"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr
             line = process.stderr.readline()
             found = re.fullmatch(
-                r"serving small-jinabert \(seeded random weights\) \(torch fp32, 1 thread, ready in [\d.]+ s\) "
+                r"serving small-jinabert \(seeded random weights\) \(torch fp32, 3 threads, ready in [\d.]+ s\) "
                 r"on (http://127\.0\.0\.1:\d+)\n",
                 line,
             )
@@ -256,6 +256,15 @@ def test_rerank_serve_says_where_and_ends_on_ctrl_c(small_jinabert: Path) -> Non
             assert process.wait(60) == 0
         finally:
             process.kill()
+
+
+def test_rerank_serve_heeds_the_variables_unless_an_option_is_given(small_jinabert: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as also_taken:
+        port, other = taken.getsockname()[1], also_taken.getsockname()[1]
+        variables = {"RERANK_PORT": str(port), "RERANK_HOST": "0.0.0.0"}
+        assert f"can't listen on 127.0.0.1 port {port}" in rerank("serve", str(small_jinabert), **variables).stderr
+        option = rerank("serve", str(small_jinabert), "--port", str(other), **variables)
+        assert f"can't listen on 127.0.0.1 port {other}" in option.stderr
 
 
 def test_a_model_is_found_by_folder_or_by_name(

@@ -14,8 +14,8 @@ from safetensors.torch import load_file as load_torch_file
 from tokenizers import Tokenizer
 from transformers import BertConfig, BertForSequenceClassification
 
-from inference_container.artifact import ArtifactError, archive_holds, open_artifact
-from inference_container.packaging import WeightsUnavailable, default_folder, package
+from inference_container.artifact import ArtifactError, archive_holds, default_folder, open_artifact
+from inference_container.packaging import WeightsUnavailable, package
 from inference_container.seeded import seeded_tensors
 from rerank_toolkit.catalog.models import Model, find_model
 from rerank_toolkit.contracts.errors import InvalidInput

@@ -26,7 +26,7 @@ DOCUMENTS = [*CARD, "Berlin", "Population density. " * 40, "Über 日本語 ☃ 
 
 @pytest.fixture(scope="module")
 def engine(minilm_l12: Path) -> Engine:
-    return load_engine(open_artifact(minilm_l12), threads=0)
+    return load_engine(open_artifact(minilm_l12), threads=2)
 
 
 @pytest.fixture(scope="module")

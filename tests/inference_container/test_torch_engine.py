@@ -22,7 +22,9 @@ from inference_container.engines import Engine, RaggedBatch
 from inference_container.engines.loading import EngineMissing, load_engine
 from inference_container.engines.torch import TOKENS_AT_ONCE, TorchEngine, UnsupportedModel, passes
 from inference_container.hardware import describe_hardware
+from inference_container.served import ServedModel
 from rerank_toolkit.contracts.errors import InvalidInput
+from rerank_toolkit.contracts.settings import Settings
 
 TOLERANCE = 1e-4
 
@@ -37,12 +39,12 @@ def _threads() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def jinabert(small_jinabert: Path) -> Engine:
-    return load_engine(open_artifact(small_jinabert), threads=0)
+    return load_engine(open_artifact(small_jinabert), threads=2)
 
 
 @pytest.fixture(scope="module")
 def bert(small_bert: Path) -> Engine:
-    return load_engine(open_artifact(small_bert), threads=0)
+    return load_engine(open_artifact(small_bert), threads=2)
 
 
 def sequences(lengths: list[int]) -> tuple[list[NDArray[np.int64]], list[NDArray[np.int64]]]:
@@ -103,7 +105,7 @@ def test_passes_cover_each_sequence_once_within_the_bound(lengths: list[int]) ->
 def test_reduced_precision_stays_near_fp32(
     jinabert: Engine, small_jinabert: Path, dtype: str, correlation: float
 ) -> None:
-    reduced = load_engine(changed(small_jinabert, dtype=dtype), threads=0)
+    reduced = load_engine(changed(small_jinabert, dtype=dtype), threads=2)
     assert reduced.dtype == dtype
     batch = RaggedBatch.of(*sequences([20, 40, 80, 160, 320, 640] * 5))
     exact, rough = jinabert.score(batch), reduced.score(batch)
@@ -111,11 +113,15 @@ def test_reduced_precision_stays_near_fp32(
     assert not np.array_equal(rough, torch.from_numpy(rough).bfloat16().float().numpy())  # the head is fp32
 
 
+@pytest.mark.parametrize("threads", [2, 1])
+def test_as_many_threads_compute_as_were_asked_for(small_bert: Path, threads: int) -> None:
+    load_engine(open_artifact(small_bert), threads=threads)
+    assert torch.get_num_threads() == threads
+
+
 def test_zero_threads_is_one_a_physical_core(small_bert: Path) -> None:
-    load_engine(open_artifact(small_bert), threads=0)
-    assert torch.get_num_threads() == describe_hardware().physical_cores
-    load_engine(open_artifact(small_bert), threads=1)
-    assert torch.get_num_threads() == 1
+    served = ServedModel.load(Settings(model_dir=str(small_bert), threads=0))
+    assert served.threads == torch.get_num_threads() == describe_hardware().physical_cores
 
 
 def test_the_engine_names_itself(bert: Engine) -> None:
