@@ -59,17 +59,19 @@ def describe_hardware(root: Path = Path("/")) -> Hardware:
     )
 
 
-def resident_memory_mib() -> tuple[float, float]:
-    """Of this process: now, and at its peak."""
-    return psutil.Process().memory_info().rss / MIB, _peak_bytes() / MIB
+def resident_memory_mib(root: Path = Path("/")) -> tuple[float, float]:
+    """Of this process: now, and at its peak; `root` is where /proc is found."""
+    return psutil.Process().memory_info().rss / MIB, _peak_bytes(root) / MIB
 
 
-def _peak_bytes() -> int:
-    status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would count what the parent held when it forked this process
-        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+def _peak_bytes(root: Path) -> int:
+    # ru_maxrss would count what the parent held when it forked this process; but some sandboxes' kernels lack VmHWM.
+    lines = (_read(root / "proc/self/status") or "").splitlines()
+    peak = next((line for line in lines if line.startswith("VmHWM:")), None)
+    if peak:
         return int(peak.split()[1]) * 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def instruction_set(flags: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ def configure_logging(level: str) -> None:
     handler.setFormatter(_JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # "Started", "Waiting for application startup": ours say the same with more in it.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 def log_event(event: str, *, level: int = logging.INFO, **fields: object) -> None:

@@ -39,14 +39,14 @@ class Metrics:
         )
         self.queue_seconds = Histogram(
             "rerank_queue_seconds",
-            "Wait of a request before its first batch",
+            "Time of a request from admission to scores outside its own batches: before the first and between them",
             registry=registry,
             buckets=_SECONDS,
         )
         self.inference_seconds = Histogram(
             "rerank_inference_seconds", "Compute time of a request's batches", registry=registry, buckets=_SECONDS
         )
-        self.queued_tokens = Gauge("rerank_queued_tokens", "Tokens admitted and not yet scored", registry=registry)
+        self.queued_tokens = Gauge("rerank_queued_tokens", "Tokens admitted and not yet in a batch", registry=registry)
         self.ready = Gauge("rerank_ready", "1 while /ping answers 200", registry=registry)
         self.startup_seconds = Gauge(
             "rerank_startup_seconds", "Process start to the first answer of the warm-up", registry=registry

@@ -146,3 +146,12 @@ def test_peak_memory_is_this_process_s_own_not_its_parent_s() -> None:
 
     assert 5 < peak < ballast.nbytes / 2**20 / 2
     assert resident_memory_mib()[1] > 300
+
+
+@pytest.mark.parametrize("status", [None, "Name:\tpython\nVmRSS:\t  5 kB\n"], ids=["no file", "no VmHWM"])
+def test_a_kernel_without_a_peak_of_memory_is_asked_another_way(tmp_path: Path, status: str | None) -> None:
+    if status:
+        (tmp_path / "proc/self").mkdir(parents=True)
+        (tmp_path / "proc/self/status").write_text(status)
+    now, peak = resident_memory_mib(tmp_path)
+    assert now * 0.9 < peak < now * 1000
