@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rerank_toolkit.local_sagemaker.cloudformation.resources.base import Made, Request, ResourceType, absent_is_fine
+from rerank_toolkit.local_sagemaker.cloudformation.resources.base import (
+    Made,
+    Request,
+    ResourceType,
+    absent_is_fine,
+    tags_of,
+)
 
 _TARGET_KEY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
 
@@ -13,8 +19,8 @@ _TARGET_KEY = ("ServiceNamespace", "ResourceId", "ScalableDimension")
 def _put_target(request: Request) -> Made:
     properties = request.properties
     parameters = request.without("RoleARN", "Tags")
-    if tags := properties.get("Tags"):  # a list in a template, a map in the API
-        parameters["Tags"] = {tag["Key"]: tag["Value"] for tag in tags}
+    if tags := tags_of(properties):  # taken and dropped: moto has nothing that would show them
+        parameters["Tags"] = tags
     answer = request.call("application-autoscaling", "register_scalable_target", parameters)
     physical_id = "|".join(str(properties[name]) for name in ("ResourceId", "ScalableDimension", "ServiceNamespace"))
     return Made(physical_id, {"Id": physical_id, "ARN": answer["ScalableTargetARN"]})

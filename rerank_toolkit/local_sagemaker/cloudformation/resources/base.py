@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import string
 from collections.abc import Callable, Mapping
@@ -62,6 +63,34 @@ class Request:
         shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation]).input_shape
         return getattr(client, operation)(**_coerce(parameters, shape))
 
+    def call_if_there(self, gone: str, service: str, operation: str, parameters: Properties) -> None:
+        """For what takes something away: satisfied if it isn't there, which the API says with the code `gone`."""
+        try:
+            self.call(service, operation, parameters)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != gone:
+                raise
+
+    def retag(
+        self,
+        service: str,
+        resource: Properties,
+        *,
+        put: str = "tag_resource",
+        drop: str = "untag_resource",
+        tags: str = "Tags",
+        keys: str = "TagKeys",
+        encode: Callable[[dict[str, str]], Any] | None = None,
+    ) -> None:
+        """Brings the resource's tags from the previous to the present ones. `resource`, `tags` and `keys` are what the
+        API calls its parameters; `encode` turns the tags into what it takes, a list of Key and Value unless told."""
+        old, new = tags_of(self.previous), tags_of(self.properties)
+        if dropped := sorted(set(old) - set(new)):
+            self.call(service, drop, {**resource, keys: dropped})
+        if new and new != old:
+            encoded = encode(new) if encode else [{"Key": key, "Value": value} for key, value in new.items()]
+            self.call(service, put, {**resource, tags: encoded})
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -92,6 +121,17 @@ class ResourceType:
         if self.update is None:
             raise ResourceFailed(f"{request.logical_id} can't be changed in place. This is a bug.")
         return self.update(request)
+
+
+def tags_of(properties: Properties) -> dict[str, str]:
+    """Tags by key; most templates' types have a list of Key and Value, some a map."""
+    tags = properties.get("Tags") or {}
+    return dict(tags) if isinstance(tags, Mapping) else {tag["Key"]: tag["Value"] for tag in tags}
+
+
+def json_text(document: Any) -> str:
+    """A policy as the APIs take it, however the template writes it."""
+    return document if isinstance(document, str) else json.dumps(document)
 
 
 def absent_is_fine(delete: Callable[[Request], None], *codes: str) -> Callable[[Request], None]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from rerank_toolkit.local_sagemaker.cloudformation.resources.base import Made, Request, ResourceType
 
 
@@ -11,6 +14,12 @@ def _put_alarm(request: Request) -> Made:
     return Made(name, {"Arn": f"arn:aws:cloudwatch:{request.region}:{request.account}:alarm:{name}"})
 
 
+def _update_alarm(request: Request) -> Mapping[str, Any]:
+    attributes = _put_alarm(request).attributes
+    request.retag("cloudwatch", {"ResourceARN": attributes["Arn"]})
+    return attributes
+
+
 def _delete_alarm(request: Request) -> None:
     request.call("cloudwatch", "delete_alarms", {"AlarmNames": [request.physical_id]})
 
@@ -18,7 +27,7 @@ def _delete_alarm(request: Request) -> None:
 TYPES = {
     "AWS::CloudWatch::Alarm": ResourceType(
         create=_put_alarm,
-        update=lambda request: _put_alarm(request).attributes,
+        update=_update_alarm,
         delete=_delete_alarm,
         immutable=frozenset({"AlarmName"}),
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from rerank_toolkit.local_sagemaker.cloudformation.resources.base import Made, Request, ResourceType, absent_is_fine
-
-
-def _text(policy: Any) -> str:
-    return policy if isinstance(policy, str) else json.dumps(policy)
+from rerank_toolkit.local_sagemaker.cloudformation.resources.base import (
+    Made,
+    Request,
+    ResourceType,
+    absent_is_fine,
+    json_text,
+)
 
 
 def _create_repository(request: Request) -> Made:
@@ -39,6 +40,8 @@ def _update_repository(request: Request) -> Mapping[str, Any]:
         parameters = {"repositoryName": name, "imageScanningConfiguration": _lower_first(scanning)}
         request.call("ecr", "put_image_scanning_configuration", parameters)
     _put_policies(request, name)
+    arn = f"arn:aws:ecr:{request.region}:{request.account}:repository/{name}"
+    request.retag("ecr", {"resourceArn": arn}, tags="tags", keys="tagKeys")
     return {}
 
 
@@ -47,7 +50,7 @@ def _put_policies(request: Request, name: str) -> None:
         parameters = {"repositoryName": name, "lifecyclePolicyText": lifecycle}
         request.call("ecr", "put_lifecycle_policy", parameters)
     if policy := request.properties.get("RepositoryPolicyText"):
-        request.call("ecr", "set_repository_policy", {"repositoryName": name, "policyText": _text(policy)})
+        request.call("ecr", "set_repository_policy", {"repositoryName": name, "policyText": json_text(policy)})
 
 
 def _delete_repository(request: Request) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from rerank_toolkit.local_sagemaker.cloudformation.resources.base import Made, Request, ResourceType, absent_is_fine
+from rerank_toolkit.local_sagemaker.cloudformation.resources.base import (
+    Made,
+    Request,
+    ResourceType,
+    absent_is_fine,
+    json_text,
+)
 
 GONE = "NoSuchEntity"
-
-
-def _text(document: Any) -> str:
-    return document if isinstance(document, str) else json.dumps(document)
 
 
 def _create_role(request: Request) -> Made:
@@ -23,7 +24,7 @@ def _create_role(request: Request) -> Made:
         "create_role",
         {
             "RoleName": name,
-            "AssumeRolePolicyDocument": _text(properties["AssumeRolePolicyDocument"]),
+            "AssumeRolePolicyDocument": json_text(properties["AssumeRolePolicyDocument"]),
             **request.pick("Path", "Description", "MaxSessionDuration", "PermissionsBoundary", "Tags"),
         },
     )["Role"]
@@ -35,7 +36,7 @@ def _create_role(request: Request) -> Made:
 
 def _update_role(request: Request) -> Mapping[str, Any]:
     name, old, new = request.physical_id, request.previous, request.properties
-    document = _text(new["AssumeRolePolicyDocument"])
+    document = json_text(new["AssumeRolePolicyDocument"])
     request.call("iam", "update_assume_role_policy", {"RoleName": name, "PolicyDocument": document})
     request.call("iam", "update_role", {"RoleName": name, **request.pick("Description", "MaxSessionDuration")})
     _put_inline(request, name, {policy["PolicyName"] for policy in old.get("Policies", ())})
@@ -43,22 +44,18 @@ def _update_role(request: Request) -> Mapping[str, Any]:
     for arn in sorted(after - before):
         request.call("iam", "attach_role_policy", {"RoleName": name, "PolicyArn": arn})
     for arn in sorted(before - after):
-        request.call("iam", "detach_role_policy", {"RoleName": name, "PolicyArn": arn})
-    gone = {tag["Key"] for tag in old.get("Tags", ())} - {tag["Key"] for tag in new.get("Tags", ())}
-    if gone:
-        request.call("iam", "untag_role", {"RoleName": name, "TagKeys": sorted(gone)})
-    if new.get("Tags"):
-        request.call("iam", "tag_role", {"RoleName": name, "Tags": new["Tags"]})
+        request.call_if_there(GONE, "iam", "detach_role_policy", {"RoleName": name, "PolicyArn": arn})
+    request.retag("iam", {"RoleName": name}, put="tag_role", drop="untag_role")
     return {}
 
 
 def _put_inline(request: Request, role: str, before: Any) -> None:
     policies = {policy["PolicyName"]: policy["PolicyDocument"] for policy in request.properties.get("Policies", ())}
     for policy, document in policies.items():
-        parameters = {"RoleName": role, "PolicyName": policy, "PolicyDocument": _text(document)}
+        parameters = {"RoleName": role, "PolicyName": policy, "PolicyDocument": json_text(document)}
         request.call("iam", "put_role_policy", parameters)
     for policy in sorted(set(before) - set(policies)):
-        request.call("iam", "delete_role_policy", {"RoleName": role, "PolicyName": policy})
+        request.call_if_there(GONE, "iam", "delete_role_policy", {"RoleName": role, "PolicyName": policy})
 
 
 def _delete_role(request: Request) -> None:
@@ -75,7 +72,7 @@ _PRINCIPALS = (("Roles", "role", "RoleName"), ("Users", "user", "UserName"), ("G
 
 
 def _put_policy(request: Request) -> Made:
-    name, document = request.properties["PolicyName"], _text(request.properties["PolicyDocument"])
+    name, document = request.properties["PolicyName"], json_text(request.properties["PolicyDocument"])
     for prop, kind, key in _PRINCIPALS:
         for principal in request.properties.get(prop, ()):
             parameters = {key: principal, "PolicyName": name, "PolicyDocument": document}
@@ -92,18 +89,14 @@ def _update_policy(request: Request) -> Mapping[str, Any]:
 def _delete_inline(request: Request, properties: Mapping[str, Any], keep: Mapping[str, Any]) -> None:
     for prop, kind, key in _PRINCIPALS:
         for principal in set(properties.get(prop, ())) - set(keep.get(prop, ())):
-            absent_is_fine(
-                lambda request, kind=kind, key=key, principal=principal: request.call(  # type: ignore[misc]  # bound defaults
-                    "iam", f"delete_{kind}_policy", {key: principal, "PolicyName": properties["PolicyName"]}
-                ),
-                GONE,
-            )(request)
+            parameters = {key: principal, "PolicyName": properties["PolicyName"]}
+            request.call_if_there(GONE, "iam", f"delete_{kind}_policy", parameters)
 
 
 def _create_managed(request: Request) -> Made:
     properties = request.properties
     name = properties.get("ManagedPolicyName") or request.name(128)
-    parameters = {"PolicyName": name, "PolicyDocument": _text(properties["PolicyDocument"])}
+    parameters = {"PolicyName": name, "PolicyDocument": json_text(properties["PolicyDocument"])}
     arn = request.call("iam", "create_policy", {**parameters, **request.pick("Path", "Description")})["Policy"]["Arn"]
     for prop, kind, key in _PRINCIPALS:
         for principal in properties.get(prop, ()):
@@ -115,12 +108,7 @@ def _delete_managed(request: Request) -> None:
     arn = {"PolicyArn": request.physical_id}
     for prop, kind, key in _PRINCIPALS:
         for principal in request.properties.get(prop, ()):
-            absent_is_fine(
-                lambda request, kind=kind, key=key, principal=principal: request.call(  # type: ignore[misc]  # bound defaults
-                    "iam", f"detach_{kind}_policy", {key: principal, **arn}
-                ),
-                GONE,
-            )(request)
+            request.call_if_there(GONE, "iam", f"detach_{kind}_policy", {key: principal, **arn})
     request.call("iam", "delete_policy", arn)
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from rerank_toolkit.local_sagemaker.cloudformation.resources.base import Made, Request, ResourceType, absent_is_fine
+from rerank_toolkit.local_sagemaker.cloudformation.resources.base import (
+    Made,
+    Request,
+    ResourceType,
+    absent_is_fine,
+    json_text,
+    tags_of,
+)
 
 
 def _create_key(request: Request) -> Made:
     parameters: dict[str, Any] = request.pick("Description", "KeyUsage", "KeySpec", "MultiRegion", "Origin")
     if policy := request.properties.get("KeyPolicy"):
-        parameters["Policy"] = _text(policy)
-    tags = request.properties.get("Tags", ())
-    parameters["Tags"] = [{"TagKey": tag["Key"], "TagValue": tag["Value"]} for tag in tags]
+        parameters["Policy"] = json_text(policy)
+    parameters["Tags"] = _tag_list(tags_of(request.properties))
     key = request.call("kms", "create_key", parameters)["KeyMetadata"]
     if _wants_rotation(request.properties):
         request.call("kms", "enable_key_rotation", {"KeyId": key["KeyId"]})
@@ -24,12 +29,17 @@ def _create_key(request: Request) -> Made:
 def _update_key(request: Request) -> Mapping[str, Any]:
     key = {"KeyId": request.physical_id}
     if policy := request.properties.get("KeyPolicy"):
-        request.call("kms", "put_key_policy", {**key, "PolicyName": "default", "Policy": _text(policy)})
+        request.call("kms", "put_key_policy", {**key, "PolicyName": "default", "Policy": json_text(policy)})
     description = request.properties.get("Description", "")
     request.call("kms", "update_key_description", {**key, "Description": description})
     rotation = "enable_key_rotation" if _wants_rotation(request.properties) else "disable_key_rotation"
     request.call("kms", rotation, key)
+    request.retag("kms", key, encode=_tag_list)
     return {}
+
+
+def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"TagKey": key, "TagValue": value} for key, value in tags.items()]
 
 
 def _wants_rotation(properties: Mapping[str, Any]) -> bool:
@@ -53,10 +63,6 @@ def _update_alias(request: Request) -> Mapping[str, Any]:
 
 def _delete_alias(request: Request) -> None:
     request.call("kms", "delete_alias", {"AliasName": request.physical_id})
-
-
-def _text(policy: Any) -> str:
-    return policy if isinstance(policy, str) else json.dumps(policy)
 
 
 TYPES = {

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rerank_toolkit.local_sagemaker.cloudformation.resources.base import Made, Request, ResourceType, absent_is_fine
+from rerank_toolkit.local_sagemaker.cloudformation.resources.base import (
+    Made,
+    Request,
+    ResourceType,
+    absent_is_fine,
+    tags_of,
+)
 
 
 def _create_group(request: Request) -> Made:
@@ -13,15 +19,21 @@ def _create_group(request: Request) -> Made:
     parameters: dict[str, Any] = {"logGroupName": name}
     if key := request.properties.get("KmsKeyId"):
         parameters["kmsKeyId"] = key
-    parameters["tags"] = {tag["Key"]: tag["Value"] for tag in request.properties.get("Tags", ())}
+    parameters["tags"] = tags_of(request.properties)
     request.call("logs", "create_log_group", parameters)
     _put_retention(request, name)
-    return Made(name, {"Arn": f"arn:aws:logs:{request.region}:{request.account}:log-group:{name}:*"})
+    return Made(name, {"Arn": f"{_arn(request, name)}:*"})
 
 
 def _update_group(request: Request) -> Mapping[str, Any]:
     _put_retention(request, request.physical_id)
+    resource = {"resourceArn": _arn(request, request.physical_id)}
+    request.retag("logs", resource, tags="tags", keys="tagKeys", encode=dict)
     return {}
+
+
+def _arn(request: Request, name: str) -> str:
+    return f"arn:aws:logs:{request.region}:{request.account}:log-group:{name}"
 
 
 def _put_retention(request: Request, name: str) -> None:

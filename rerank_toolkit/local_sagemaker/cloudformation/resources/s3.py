@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from rerank_toolkit.local_sagemaker.cloudformation.resources.base import (
     ResourceFailed,
     ResourceType,
     absent_is_fine,
+    json_text,
 )
 
 _KNOWN = frozenset(
@@ -76,6 +76,8 @@ def _configure_bucket(request: Request, name: str) -> None:
         request.call("s3", "put_bucket_encryption", {**bucket, **configuration})
     if tags := properties.get("Tags"):
         request.call("s3", "put_bucket_tagging", {**bucket, "Tagging": {"TagSet": tags}})
+    elif request.previous.get("Tags"):
+        request.call("s3", "delete_bucket_tagging", bucket)
 
 
 _API_NAMES = {"ServerSideEncryptionByDefault": "ApplyServerSideEncryptionByDefault"}
@@ -87,8 +89,7 @@ def _delete_bucket(request: Request) -> None:
 
 def _put_policy(request: Request) -> Made:
     bucket, document = request.properties["Bucket"], request.properties["PolicyDocument"]
-    text = document if isinstance(document, str) else json.dumps(document)
-    request.call("s3", "put_bucket_policy", {"Bucket": bucket, "Policy": text})
+    request.call("s3", "put_bucket_policy", {"Bucket": bucket, "Policy": json_text(document)})
     return Made(bucket)
 
 

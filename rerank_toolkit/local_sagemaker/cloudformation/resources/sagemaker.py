@@ -53,7 +53,9 @@ def _create_endpoint(request: Request) -> Made:
 
 def _update_endpoint(request: Request) -> Mapping[str, Any]:
     name, wanted = request.physical_id, request.properties["EndpointConfigName"]
-    if _describe(request, name)["EndpointConfigName"] == wanted:
+    endpoint = _describe(request, name)
+    request.retag("sagemaker", {"ResourceArn": endpoint["EndpointArn"]}, put="add_tags", drop="delete_tags")
+    if endpoint["EndpointConfigName"] == wanted:
         return {}
     request.call(
         "sagemaker",

@@ -25,6 +25,7 @@ def _update_topic(request: Request) -> Mapping[str, Any]:
         value = str(request.properties.get(key, ""))
         parameters = {"TopicArn": request.physical_id, "AttributeName": key, "AttributeValue": value}
         request.call("sns", "set_topic_attributes", parameters)
+    request.retag("sns", {"ResourceArn": request.physical_id})
     return {}
 
 
