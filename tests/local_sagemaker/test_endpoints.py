@@ -104,11 +104,15 @@ def test_the_life_of_an_endpoint_updated_failed_to_update_updated_again_killed_a
     first = local_aws.physical_ids("moving")
 
     updated = endpoint_template(model_data, name="moving", RERANK_TOKEN_BUDGET="512")
+    updated["Resources"]["Endpoint"]["Properties"]["Tags"] = [{"Key": "team", "Value": "search"}]
     assert local_aws.deploy("moving", updated, update=True)["StackStatus"] == "UPDATE_COMPLETE"
     second = local_aws.physical_ids("moving")
     assert second["Endpoint"] == first["Endpoint"] == "moving"
     assert second["Model"] != first["Model"]
     assert second["Config"] != first["Config"]
+    sagemaker = local_aws.client("sagemaker")
+    arn = sagemaker.describe_endpoint(EndpointName="moving")["EndpointArn"]
+    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "team", "Value": "search"}]
     with pytest.raises(ClientError, match="Could not find model"):
         local_aws.client("sagemaker").describe_model(ModelName=first["Model"])
     origin = decode_origin(invoke(local_aws, "moving")["CustomAttributes"])
@@ -128,7 +132,7 @@ def test_the_life_of_an_endpoint_updated_failed_to_update_updated_again_killed_a
     assert local_aws.deploy("moving", again, update=True)["StackStatus"] == "UPDATE_COMPLETE"
 
     psutil.Process(container_of(local_aws, "moving")).kill()
-    sagemaker, deadline = local_aws.client("sagemaker"), time.monotonic() + 20
+    deadline = time.monotonic() + 20
     while (endpoint := sagemaker.describe_endpoint(EndpointName="moving"))["EndpointStatus"] != "Failed":
         assert time.monotonic() < deadline
         time.sleep(0.1)

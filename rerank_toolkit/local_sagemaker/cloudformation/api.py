@@ -29,7 +29,8 @@ HOLD_S = 3.0
 
 NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,127}")
-_UPDATABLE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_FAILED"})
+_COMPLETE = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
+_UPDATABLE = _COMPLETE | {"CREATE_FAILED", "UPDATE_FAILED"}
 
 
 class CloudFormation:
@@ -73,7 +74,7 @@ class CloudFormation:
         return [
             (stack.name, resource.logical_id, resource.type)
             for stack in self.store.living()
-            for resource in stack.resources.values()
+            for resource in list(stack.resources.values())
             if is_recorded_only(resource.type)
         ]
 
@@ -114,7 +115,7 @@ class CloudFormation:
             )
         desired = replace(
             change_set.desired,
-            disable_rollback=bool(request.get("DisableRollback", False)),
+            disable_rollback=bool(request.get("DisableRollback", change_set.desired.disable_rollback)),
             token=request.get("ClientRequestToken"),
         )
         self._start(stack, desired, creating=stack.status == "REVIEW_IN_PROGRESS")
@@ -130,14 +131,12 @@ class CloudFormation:
 
     def list_change_sets(self, request: Parameters) -> dict[str, Any]:
         stack = self.store.get(request["StackName"])
-        return {"Summaries": [describe.change_set_summary(stack, each) for each in stack.change_sets.values()]}
+        return {"Summaries": [describe.change_set_summary(stack, each) for each in list(stack.change_sets.values())]}
 
     # Stacks
 
     def create_stack(self, request: Parameters) -> dict[str, Any]:
         desired = self._desired(request, None)
-        if request.get("OnFailure") == "DO_NOTHING":
-            desired = replace(desired, disable_rollback=True)
         stack = self._new_stack(request, desired)
         try:
             self._check(stack, desired)
@@ -155,7 +154,7 @@ class CloudFormation:
             self._check(stack, desired)
         except TemplateError as error:
             raise ApiError("ValidationError", str(error)) from None
-        if _same(stack.desired, desired):
+        if stack.status in _COMPLETE and _same(stack.desired, desired):
             raise ApiError("ValidationError", "No updates are to be performed.")
         self._start(stack, desired, creating=False)
         return {"StackId": stack.id}
@@ -213,7 +212,7 @@ class CloudFormation:
                     "StackId": stack.id,
                     "StackName": stack.name,
                 }
-                for resource in stack.resources.values()
+                for resource in list(stack.resources.values())
                 if wanted in (None, resource.logical_id)
             ]
         }
@@ -233,7 +232,7 @@ class CloudFormation:
         return {
             "StackResourceSummaries": [
                 {**describe.resource(resource), "LastUpdatedTimestamp": resource.updated}
-                for resource in stack.resources.values()
+                for resource in list(stack.resources.values())
             ]
         }
 
@@ -302,7 +301,7 @@ class CloudFormation:
             template,
             parameters,
             tags,
-            disable_rollback=bool(request.get("DisableRollback", False)),
+            disable_rollback=_disables_rollback(request),
             token=request.get("ClientRequestToken"),
         )
 
@@ -345,7 +344,7 @@ class CloudFormation:
         except TemplateError as error:
             status, reason = "FAILED", str(error)
         else:
-            if stack.status != "REVIEW_IN_PROGRESS" and not changes and _same(stack.desired, desired):
+            if stack.status in _COMPLETE and not changes and _same(stack.desired, desired):
                 status, reason = "FAILED", NO_CHANGES
         arn = f"arn:{PARTITION}:cloudformation:{self._region}:{self._account}:changeSet/{name}/{uuid.uuid4()}"
         return ChangeSet(arn, name, description, desired, changes, status, reason)
@@ -358,7 +357,7 @@ class CloudFormation:
         name = request["ChangeSetName"]
         stacks = [self.store.get(request["StackName"])] if "StackName" in request else self.store.living()
         for stack in stacks:
-            for change_set in stack.change_sets.values():
+            for change_set in list(stack.change_sets.values()):
                 if name in (change_set.name, change_set.id):
                     return stack, change_set
         raise ApiError("ChangeSetNotFound", f"ChangeSet [{name}] does not exist")
@@ -368,7 +367,7 @@ class CloudFormation:
             return self.store.get(request["StackName"])
         physical_id = request.get("PhysicalResourceId")
         for stack in self.store.living():
-            if any(resource.physical_id == physical_id for resource in stack.resources.values()):
+            if any(resource.physical_id == physical_id for resource in list(stack.resources.values())):
                 return stack
         raise ApiError("ValidationError", f"Stack for {physical_id} does not exist")
 
@@ -383,13 +382,14 @@ class CloudFormation:
     def _start(self, stack: Stack, desired: Desired, *, creating: bool) -> None:
         with self._lock:
             self._check_idle(stack, creating=creating)
+            complete = stack.status in _COMPLETE
             stack.status = "CREATE_IN_PROGRESS" if creating else "UPDATE_IN_PROGRESS"
             stack.change_sets.clear()  # executed or obsolete: AWS deletes them all as well
         if creating:
             stack.desired = desired
             self._run(stack, "CREATE", lambda: self._executor.create(stack))
         else:
-            self._run(stack, "UPDATE", lambda: self._executor.update(stack, desired))
+            self._run(stack, "UPDATE", lambda: self._executor.update(stack, desired, complete=complete))
 
     @staticmethod
     def _run(stack: Stack, verb: str, operation: Callable[[], None]) -> None:
@@ -405,6 +405,16 @@ class CloudFormation:
         thread = Thread(target=run, name=f"{verb} {stack.name}", daemon=True)
         thread.start()
         thread.join(HOLD_S)
+
+
+def _disables_rollback(request: Parameters) -> bool:
+    for option in ("OnFailure", "OnStackFailure"):
+        wanted = request.get(option, "ROLLBACK")
+        if wanted not in ("ROLLBACK", "DO_NOTHING"):
+            raise ApiError("ValidationError", f"the local AWS has no {option}={wanted}; it has ROLLBACK, DO_NOTHING")
+        if wanted == "DO_NOTHING":
+            return True
+    return bool(request.get("DisableRollback", False))
 
 
 def _same(old: Desired, new: Desired) -> bool:

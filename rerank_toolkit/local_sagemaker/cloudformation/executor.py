@@ -97,8 +97,9 @@ class Executor:
             return
         stack.set_status("CREATE_COMPLETE")
 
-    def update(self, stack: Stack, desired: Desired) -> None:
-        """Brings `stack` to `desired`; ends in UPDATE_COMPLETE, or UPDATE_ROLLBACK_COMPLETE as it was before."""
+    def update(self, stack: Stack, desired: Desired, *, complete: bool) -> None:
+        """Brings `stack` to `desired`; ends in UPDATE_COMPLETE, or as it was before in UPDATE_ROLLBACK_COMPLETE: in
+        UPDATE_FAILED if it was not `complete` before."""
         before = stack.desired, stack.outputs, stack.imports
         previous = dict(stack.resources)
         stack.desired = desired
@@ -114,17 +115,21 @@ class Executor:
                 return
             stack.set_status("UPDATE_ROLLBACK_IN_PROGRESS", _summarize(stack, "update"))
             rolled_back = self._roll_back(stack, journal)
+            stack.leftover += [resource for name, resource in stack.resources.items() if name not in previous]
             stack.resources = {name: stack.resources[name] for name in previous if name in stack.resources}
             stack.desired, stack.outputs, stack.imports = (replace(before[0], token=desired.token), *before[1:])
-            stack.set_status("UPDATE_ROLLBACK_COMPLETE" if rolled_back else "UPDATE_ROLLBACK_FAILED")
+            if not rolled_back:
+                stack.set_status("UPDATE_ROLLBACK_FAILED")
+            elif not complete:
+                stack.set_status("UPDATE_FAILED", "The stack is as it was before this update: not complete.")
+            else:
+                stack.set_status("UPDATE_ROLLBACK_COMPLETE")
             return
         order = list(previous)
         garbage = sorted(journal.garbage, key=lambda resource: -order.index(resource.logical_id)) + stack.leftover
         if garbage:
             stack.set_status("UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
-        for resource in garbage:
-            self._delete(stack, resource)
-        stack.leftover = []
+        stack.leftover = [resource for resource in garbage if not self._delete(stack, resource)]
         stack.set_status("UPDATE_COMPLETE")
 
     def delete(self, stack: Stack) -> None:
@@ -180,22 +185,32 @@ class Executor:
         stack: Stack,
     ) -> None:
         properties = self._guard(stack, definition, old, lambda: resolve(definition.properties, values))
-        if old is None or old.status == "CREATE_FAILED":
-            if old is not None:
-                journal.garbage.append(old)
+        if old is not None and old.status == "CREATE_FAILED":  # it must go first: the new one may have its name
+            del stack.resources[old.logical_id]
+            if not self._delete(stack, old):
+                stack.leftover.append(old)
+            old = None
+        if old is None:
             self._create(stack, definition, properties, None, journal)
             return
         changed = changed_properties(old.properties, properties)
         kind = find_type(definition.type)
         if old.type != definition.type or kind.replaces(changed):
-            self._create(stack, definition, properties, old, journal)
-            if not definition.retained_on_replace and stack.resources[old.logical_id].physical_id != old.physical_id:
-                journal.garbage.append(old)
+            try:
+                self._create(stack, definition, properties, old, journal)
+            finally:  # a replacement that failed may be there as well
+                replaced = stack.resources[old.logical_id].physical_id != old.physical_id
+                if replaced and not definition.retained_on_replace:
+                    journal.garbage.append(old)
         elif changed:
-            journal.undo.append(
-                Undo(definition.logical_id, lambda: self._update(stack, stack.resources[old.logical_id], old))
-            )
             desired = replace(old, properties=properties, retained_on_delete=definition.retained_on_delete)
+
+            def undo() -> None:
+                """From what was attempted, which may stand in part even if the update failed."""
+                attempted = replace(stack.resources[old.logical_id], properties=properties)
+                self._update(stack, attempted, old)
+
+            journal.undo.append(Undo(definition.logical_id, undo))
             self._guard(stack, definition, old, lambda: self._update(stack, old, desired))
         else:
             stack.resources[old.logical_id] = replace(old, retained_on_delete=definition.retained_on_delete)
@@ -228,8 +243,15 @@ class Executor:
             current = stack.resources.pop(definition.logical_id, None)
             if old is not None:
                 stack.resources[definition.logical_id] = old
-            made = current is not None and current.physical_id not in ("", old.physical_id if old else "")
-            if current is not None and made and not self._delete(stack, current):
+            if current is None or (old is not None and current.physical_id == old.physical_id):
+                return
+            if old is None and definition.retained_on_rollback:
+                stack.record(current.having("DELETE_SKIPPED"))
+            elif not self._delete(stack, current):
+                if old is None:
+                    stack.resources[definition.logical_id] = current.having("DELETE_FAILED")
+                else:
+                    stack.leftover.append(current)
                 raise _Failed
 
         journal.undo.append(Undo(definition.logical_id, take_back))
@@ -252,7 +274,7 @@ class Executor:
                 )
             )
 
-        self._guard(stack, definition, stack.resources.get(definition.logical_id) if old else None, make, verb)
+        self._guard(stack, definition, old, make)
 
     def _update(self, stack: Stack, current: Resource, desired: Resource) -> None:
         """Changes `current` in place to have the properties of `desired`."""
@@ -290,23 +312,21 @@ class Executor:
         for step in reversed(journal.undo):
             try:
                 step.run()
+            except _Failed:  # which the events tell
+                complete = False
             except Exception as error:  # one step that can't be undone must not keep the others from being
                 complete = False
-                if not isinstance(error, (*_EXPECTED_FAILURES, _Failed)):
+                if not isinstance(error, _EXPECTED_FAILURES):
                     logger.exception("undoing %s of stack %s", step.logical_id, stack.name)
                 if resource := stack.resources.get(step.logical_id):
                     stack.put(resource.having("UPDATE_FAILED", str(error) or resource.reason))
         return complete
 
     def _guard(
-        self,
-        stack: Stack,
-        definition: ResourceDefinition,
-        old: Resource | None,
-        step: Callable[[], Any],
-        verb: str | None = None,
+        self, stack: Stack, definition: ResourceDefinition, old: Resource | None, step: Callable[[], Any]
     ) -> Any:
-        """Runs the step; if it fails, records the resource as failed and raises _Failed."""
+        """Runs the step; if it fails, records the resource as failed and raises _Failed. A replacement of `old` that
+        is there but failed is CREATE_FAILED: the next deploy must make it anew."""
         try:
             return step()
         except (
@@ -314,8 +334,9 @@ class Executor:
         ) as error:  # a defect of ours must end the deploy with an event, not leave it in progress for ever
             if not isinstance(error, _EXPECTED_FAILURES):
                 logger.exception("%s of stack %s", definition.logical_id, stack.name)
-            verb = verb or ("CREATE" if old is None else "UPDATE")
             current = stack.resources.get(definition.logical_id)
+            new = old is None or old.status == "CREATE_FAILED" or (current and current.physical_id != old.physical_id)
+            verb = "CREATE" if new else "UPDATE"
             failed = current or Resource(
                 definition.logical_id, definition.type, "", {}, {}, f"{verb}_FAILED", definition.retained_on_delete
             )

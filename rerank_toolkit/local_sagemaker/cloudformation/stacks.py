@@ -89,7 +89,6 @@ class ChangeSet:
     status: str
     reason: str | None = None
     created: datetime = field(default_factory=now)
-    executed: bool = False
 
 
 @dataclass(eq=False)
@@ -108,7 +107,8 @@ class Stack:
     resources: dict[str, Resource] = field(default_factory=dict)
     """By logical id, each after those that it depends on."""
     leftover: list[Resource] = field(default_factory=list)
-    """Replaced or dropped by an update that failed and was not to be rolled back: deleted by the next that succeeds."""
+    """No longer the stack's, but still there: what a failed update has replaced and was not to roll back, and what
+    could not be deleted. Deleted by the next update that succeeds, or with the stack."""
     outputs: tuple[Output, ...] = ()
     imports: frozenset[str] = frozenset()
     events: list[Event] = field(default_factory=list)

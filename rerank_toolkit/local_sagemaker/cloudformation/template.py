@@ -30,6 +30,8 @@ class ResourceDefinition:
     condition: str | None
     retained_on_delete: bool
     retained_on_replace: bool
+    retained_on_rollback: bool
+    """Stays although the operation that made it fails."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ def _define(name: str, entry: Any) -> ResourceDefinition:
             f"Template format error: [/Resources/{name}] Every Resources object must contain a Type member."
         )
     depends_on = entry.get("DependsOn") or ()
+    deletion = entry.get("DeletionPolicy", "Delete")
     keep = ("Retain", "RetainExceptOnCreate", "Snapshot")
     return ResourceDefinition(
         logical_id=name,
@@ -127,8 +130,9 @@ def _define(name: str, entry: Any) -> ResourceDefinition:
         properties=entry.get("Properties") or {},
         depends_on=(depends_on,) if isinstance(depends_on, str) else tuple(depends_on),
         condition=entry.get("Condition"),
-        retained_on_delete=entry.get("DeletionPolicy", "Delete") in keep,
+        retained_on_delete=deletion in keep,
         retained_on_replace=entry.get("UpdateReplacePolicy", "Delete") in keep,
+        retained_on_rollback=deletion == "Retain",
     )
 
 
