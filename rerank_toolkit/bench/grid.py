@@ -64,12 +64,19 @@ def measure_grid(target: Target, ruler: TextRuler, *, seconds: float, progress: 
     else:
         progress(f"measured {len(shapes)} shapes of request once; more time would give medians")
     samples: dict[Shape, list[Sample]] = {shape: [] for shape in shapes}
+    lost = 0
     order = random.Random(0)
     for index in range(rounds):
         order.shuffle(shapes)
         for shape in shapes:
-            if falls_in_round(plan[shape], index, rounds) and time.monotonic() < deadline:
+            if not falls_in_round(plan[shape], index, rounds) or time.monotonic() >= deadline:
+                continue
+            try:
                 samples[shape].append(target.ask(*requests[shape]))
+            except (Overloaded, TimedOut):
+                lost += 1
+    if lost:
+        progress(f"samples lost to requests refused or not answered in time: {lost}; does the endpoint serve others?")
     unsteady = sum(_unsteady(taken) for taken in samples.values())
     if unsteady:
         progress(

@@ -78,7 +78,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     memory: Memory | None
     """None where the endpoint doesn't tell."""
     startup_s: float | None
-    """Process start to first healthy ping; None where it was already running."""
+    """From the start of the server's process to its first answer, as it tells itself; None where it doesn't."""
     toolkit_version: str
     measured_at: datetime
     saturation: Saturation | None = None

@@ -1,12 +1,50 @@
 from __future__ import annotations
 
+import itertools
 from itertools import pairwise
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rerank_toolkit.bench.grid import falls_in_round, plan_samples, predict_seconds
+from rerank_toolkit.bench.grid import ESSENTIAL, falls_in_round, measure_grid, plan_samples, predict_seconds
+from rerank_toolkit.bench.target import Target
+from rerank_toolkit.bench.texts import TextRuler
+from rerank_toolkit.client import RerankClient, Retries
+
+
+class Refusing(httpx.HTTPTransport):
+    """The way to a server that, once told, refuses every third request."""
+
+    def __init__(self):
+        super().__init__()
+        self.refuses = False
+        self.requests = itertools.count(1)
+
+    def handle_request(self, request):
+        if self.refuses and next(self.requests) % 3 == 0:
+            return httpx.Response(503, json={"detail": "full"}, request=request)
+        return super().handle_request(request)
+
+
+def test_refusals_between_the_rounds_cost_their_samples_and_no_more(jinabert_url):
+    transport, told = Refusing(), []
+
+    def progress(text):
+        told.append(text)
+        transport.refuses = text.startswith("measuring")
+
+    http_client = httpx.Client(transport=transport, timeout=60)
+    with RerankClient.over_http(jinabert_url, http_client=http_client, retries=Retries(attempts=1)) as client:
+        target = Target(client)
+        ruler = TextRuler.calibrate(lambda query, documents: target.ask(query, documents).origin.tokens)
+        cells = measure_grid(target, ruler, seconds=3, progress=progress)
+    http_client.close()
+
+    assert len(cells) >= len(ESSENTIAL)
+    assert any("lost to requests refused or not answered in time: " in text for text in told)
+
 
 COSTS = st.lists(st.floats(0.0005, 60), min_size=1, max_size=28)
 
