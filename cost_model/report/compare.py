@@ -147,8 +147,10 @@ def _better(comparison: Comparison, chosen: Option) -> list[str]:
     best = max(within, key=lambda option: (option.quality, -option.monthly_cost, -option.p95_ms), default=chosen)
     if best.quality is None or best.quality <= (chosen.quality or 0.0):
         return []
-    figures = f"BEIR {best.quality:.1f} for {best.dollars_a_month} at a p95 of {best.p95_ms:,.0f} ms"
-    return [f"  best quality within the limits: {best.label}, {figures}", "  --min-quality sets a floor"]
+    return [
+        f"  best quality within the limits: {best.label}, BEIR {best.quality:.1f} (--min-quality sets a floor),",
+        f"  for {best.dollars_a_month} at a p95 of {best.p95_ms:,.0f} ms",
+    ]
 
 
 def _row(option: Option, workload: Workload) -> tuple[str, ...]:
