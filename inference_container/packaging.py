@@ -24,6 +24,7 @@ from inference_container.artifact import (
     write_artifact,
 )
 from inference_container.checkpoints import Tensors, normalise
+from inference_container.engines import FAMILIES
 from inference_container.sources import Source, parse_source
 from inference_container.sources.checkpoint import Checkpoint, Progress
 from rerank_toolkit import __version__
@@ -95,9 +96,12 @@ def package(
         "dtype": dtype,
         "toolkit_version": __version__,
     }
+    warning = _warn_unserved(model, engine)
+    if warning:
+        progress(f"warning: {warning}")
     standing = None if force else _find_standing(out, wanted, sources, progress)
     if standing:
-        return Package(standing, reused=True)
+        return Package(standing, reused=True, note=warning)
     checkpoint = _fetch(model, texts, sources, progress)
     manifest = Manifest(
         **wanted, source=checkpoint.source, revision=checkpoint.revision, seeded=checkpoint.seeded, files={}
@@ -106,7 +110,15 @@ def package(
     tokenizer = _clean_tokenizer(checkpoint, model.shape)
     progress(f"writing {out}")
     artifact = write_artifact(out, manifest, tensors=tensors, tokenizer=tokenizer, texts=_texts(checkpoint))
-    return Package(artifact, reused=False, note=checkpoint.note)
+    return Package(artifact, reused=False, note=f"{checkpoint.note} {warning}".strip())
+
+
+def _warn_unserved(model: Model, engine: Engine) -> str:
+    """What to know of a model that can be packaged before it can be served; else empty."""
+    if model.shape.family in FAMILIES[engine]:
+        return ""
+    families = " and ".join(FAMILIES[engine])
+    return f"This version can't serve {model.id} yet: its engine {engine} runs {families}, not {model.shape.family}."
 
 
 def _find_standing(

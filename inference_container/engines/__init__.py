@@ -6,14 +6,19 @@ An engine knows nothing of text, requests or HTTP. Batching must not change answ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rerank_toolkit.catalog.shapes import Family
 from rerank_toolkit.contracts.manifest import Dtype
+from rerank_toolkit.contracts.manifest import Engine as EngineName
+
+FAMILIES: Mapping[EngineName, tuple[Family, ...]] = {"torch": ("bert", "jinabert"), "openvino": ()}
+"""The model families that each engine of this version computes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from inference_container.artifact import WEIGHTS, Artifact, ArtifactError
 from inference_container.checkpoints import normalise
-from inference_container.engines import RaggedBatch
+from inference_container.engines import FAMILIES, RaggedBatch
 from inference_container.models.bert import CrossEncoder
 from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.errors import ToolkitError
@@ -22,8 +22,6 @@ from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.manifest import Dtype
 
 DTYPES: dict[Dtype, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-FAMILIES = ("bert", "jinabert")
-
 TOKENS_AT_ONCE = 16_384
 """Tokens in one pass through the model; larger batches are split between sequences. Bounds the activations:
 about ten tensors of (tokens, hidden), 250 MB at hidden 384 and fp32."""
@@ -83,8 +81,8 @@ def passes(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 def check_supported(shape: Shape, dtype: Dtype) -> None:
     """Raises UnsupportedModel with all that keeps the torch engine from running a model of this shape."""
     reasons = []
-    if shape.family not in FAMILIES:
-        reasons.append(f"family is {shape.family}; it runs {' and '.join(FAMILIES)}")
+    if shape.family not in FAMILIES["torch"]:
+        reasons.append(f"family is {shape.family}; it runs {' and '.join(FAMILIES['torch'])}")
     if shape.labels != 1:
         reasons.append(f"labels is {shape.labels}; a reranker has one logit")
     if dtype not in DTYPES:
