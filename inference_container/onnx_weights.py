@@ -7,7 +7,7 @@ the node that multiplies by one still carries the layer's path.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,23 +26,31 @@ class UnreadableOnnx(ToolkitError):
 Initialisers = Mapping[str, onnx.TensorProto]
 
 
-def read_onnx(path: Path) -> dict[str, NDArray[np.float32]]:
-    """The weights of the graph in `path`; raises UnreadableOnnx."""
+def read_onnx(path: Path, *, name: str) -> dict[str, NDArray[np.float32]]:
+    """The weights of the graph in `path`; raises UnreadableOnnx, which calls the file `name`."""
     try:
         graph = onnx.load(path, load_external_data=False).graph
     except DecodeError as error:
-        raise UnreadableOnnx(f"{path} is no ONNX file: {error}") from None
+        raise UnreadableOnnx(f"{name} is no ONNX file: {error}") from None
     initialisers = {tensor.name: tensor for tensor in graph.initializer}
+    try:
+        weights = _quantised_weights(graph.node, initialisers)
+    except KeyError as error:
+        raise UnreadableOnnx(f"{name} has int8 weights but no {error}; only onnxruntime's naming is read") from None
+    if not weights:
+        raise UnreadableOnnx(f"{name} holds no int8 weights; only dynamically quantised ONNX is read")
+    return weights | _plain(initialisers)
+
+
+def _quantised_weights(nodes: Iterable[onnx.NodeProto], initialisers: Initialisers) -> dict[str, NDArray[np.float32]]:
     weights: dict[str, NDArray[np.float32]] = {}
-    for node in graph.node:
+    for node in nodes:
         if node.op_type == "MatMulInteger" and node.input[1] in initialisers:
             module = node.name.strip("/").replace("/", ".").rpartition(".")[0]
             weights[f"{module}.weight"] = np.ascontiguousarray(_dequantise(node.input[1], initialisers).T)
         elif node.op_type == "Gather" and node.input[0].endswith("_quantized") and node.input[0] in initialisers:
             weights[node.input[0].removesuffix("_quantized")] = _dequantise(node.input[0], initialisers)
-    if not weights:
-        raise UnreadableOnnx(f"{path} holds no int8 weights; only dynamically quantised ONNX is read")
-    return weights | _plain(initialisers)
+    return weights
 
 
 def _dequantise(name: str, initialisers: Initialisers) -> NDArray[np.float32]:

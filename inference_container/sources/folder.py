@@ -31,7 +31,7 @@ TEXTS = ("LICENSE", "NOTICE")
 
 
 class UnreadableWeights(ToolkitError):
-    """A weights file that is damaged, or whose reader isn't installed."""
+    """A file of a checkpoint that is damaged, or whose reader isn't installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class FolderSource:
 
     def fetch(self, model: Model, progress: Progress) -> Checkpoint:
         progress(f"reading {self.path}")
-        check_folder(self.path, model)
-        return read_folder(self.path, model, source=self._name, revision=self._revision())
+        check_folder(self.path, model, name=str(self.path))
+        return read_folder(self.path, name=str(self.path), source=self._name, revision=self._revision())
 
     def made(self, manifest: Manifest) -> bool:
         return manifest.source == self._name and manifest.revision == self._revision()
@@ -55,44 +55,60 @@ class FolderSource:
         return f"dir:{self.path.resolve().name}"
 
     def _revision(self) -> str:
-        """A folder has no revision, so the weights' own digest stands for it."""
+        """A folder has no revision, so a digest of all that is taken from it stands for one."""
         weights = find_weights(self.path)
         if weights is None:
             return ""
-        with weights.open("rb") as file:
-            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        digest = hashlib.sha256()
+        for name in (weights.name, TOKENIZER, *TEXTS):
+            if (self.path / name).is_file():
+                with (self.path / name).open("rb") as file:
+                    digest.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+        return f"sha256:{digest.hexdigest()}"
 
 
 def find_weights(folder: Path) -> Path | None:
     return next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
 
 
-def check_folder(folder: Path, model: Model) -> None:
-    """Raises InvalidInput with all that keeps `folder` from being a checkpoint of `model`."""
+def check_folder(folder: Path, model: Model, *, name: str) -> None:
+    """Raises InvalidInput with all that keeps `folder` from being a checkpoint of `model`.
+
+    `name` is what the user knows the folder by.
+    """
     faults = list(_find_faults(folder, model))
     if faults:
-        raise InvalidInput(f"{folder} is no checkpoint of {model.id}", faults)
+        raise InvalidInput(f"{name} is no checkpoint of {model.id}", faults)
 
 
-def read_folder(folder: Path, model: Model, *, source: str, revision: str) -> Checkpoint:
-    """The checkpoint in a folder that `check_folder` found sound; raises UnreadableWeights."""
+def read_folder(folder: Path, *, name: str, source: str, revision: str) -> Checkpoint:
+    """The checkpoint in a folder that `check_folder` found sound; raises UnreadableWeights, UnreadableOnnx."""
     weights = find_weights(folder)
     if weights is None:
-        raise FileNotFoundError(f"{folder} holds no weights. This is a bug: check_folder comes first.")
-    note = ""
+        raise FileNotFoundError(f"{name} holds no weights. This is a bug: check_folder comes first.")
+    note, shown = "", f"{name}: {weights.name}"
     if weights.name == ONNX:
-        tensors: Mapping[str, NDArray[Any]] = read_onnx(weights)
+        tensors: Mapping[str, NDArray[Any]] = read_onnx(weights, name=shown)
         note = "Weights were dequantised from int8 ONNX; their scores differ a little from the fp32 original's."
     else:
-        tensors = _read_safetensors(weights) if weights.name == SAFETENSORS else _read_pickle(weights)
+        tensors = _read_safetensors(weights, shown) if weights.name == SAFETENSORS else _read_pickle(weights, shown)
+    try:
+        tokenizer = (folder / TOKENIZER).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UnreadableWeights(f"{name}: {TOKENIZER} is damaged: {error}; fetch it again") from None
     return Checkpoint(
         source=source,
         revision=revision,
         tensors=tensors,
-        tokenizer=(folder / TOKENIZER).read_text(encoding="utf-8"),
-        texts={name: (folder / name).read_text(encoding="utf-8") for name in TEXTS if (folder / name).is_file()},
+        tokenizer=tokenizer,
+        texts={text: _read_text(folder / text) for text in TEXTS if (folder / text).is_file()},
         note=note,
     )
+
+
+def _read_text(path: Path) -> str:
+    """A licence's text, whose encoding nobody declares: characters that are not UTF-8 are replaced."""
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _find_faults(folder: Path, model: Model) -> Iterator[Fault]:
@@ -147,31 +163,32 @@ def _expected_config(shape: Shape) -> dict[str, object]:
 _NUMPY_TYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16, "I64": np.int64}
 
 
-def _read_safetensors(path: Path) -> dict[str, NDArray[Any]]:
+def _read_safetensors(path: Path, shown: str) -> dict[str, NDArray[Any]]:
     """All tensors; safetensors.numpy would do, but knows no bf16, in which small rerankers are published."""
     try:
         entries = safetensors.deserialize(path.read_bytes())  # type: ignore[no-untyped-call]  # the library leaves it untyped
     except safetensors.SafetensorError as error:
-        raise UnreadableWeights(f"{path} is damaged: {error}; fetch it again") from None
+        raise UnreadableWeights(f"{shown} is damaged: {error}; fetch it again") from None
     tensors = {}
     for name, entry in entries:
         if entry["dtype"] not in _NUMPY_TYPES:
             known = ", ".join(_NUMPY_TYPES)
-            raise UnreadableWeights(f"{path}: {name} has type {entry['dtype']}; expected one of {known}")
+            raise UnreadableWeights(f"{shown}: {name} has type {entry['dtype']}; expected one of {known}")
         tensors[name] = np.frombuffer(entry["data"], dtype=_NUMPY_TYPES[entry["dtype"]]).reshape(entry["shape"])
     return tensors
 
 
-def _read_pickle(path: Path) -> dict[str, NDArray[Any]]:
+def _read_pickle(path: Path, shown: str) -> dict[str, NDArray[Any]]:
     """Tensors of a pytorch_model.bin. weights_only: its pickle may hold tensors, and runs nothing."""
     try:
         import torch  # noqa: PLC0415  # an extra that only this old format needs
     except ImportError:
-        raise UnreadableWeights(f"{path} needs torch to be read; install rerank-toolkit[torch]") from None
+        raise UnreadableWeights(f"{shown} needs torch to be read; install rerank-toolkit[torch]") from None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
-        raise UnreadableWeights(f"{path} is damaged or holds more than tensors: {str(error).splitlines()[0]}") from None
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UnreadableWeights(f"{shown} is damaged or holds more than tensors: {reason}") from None
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise UnreadableWeights(f"{path} holds more than tensors; expected a state_dict")
+        raise UnreadableWeights(f"{shown} holds more than tensors; expected a state_dict")
     return {name: tensor.float().numpy() for name, tensor in state.items()}

@@ -12,9 +12,10 @@ from typing import Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+import httpx2  # comes with huggingface_hub, which lets its transport errors through
 import huggingface_hub
 from huggingface_hub import constants
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from huggingface_hub.errors import LocalEntryNotFoundError
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from inference_container.sources.checkpoint import Checkpoint, Progress
@@ -59,8 +60,8 @@ class HubSource:
         commit = folder.name
         if self.revision is None:
             progress(f"{self.repository} has no pinned revision; its head is {commit}")
-        check_folder(folder, model)
-        return read_folder(folder, model, source=f"hf:{self.repository}@{commit}", revision=commit)
+        check_folder(folder, model, name=str(folder))
+        return read_folder(folder, name=str(folder), source=f"hf:{self.repository}@{commit}", revision=commit)
 
     def made(self, manifest: Manifest) -> bool:
         repository, _, commit = manifest.source.removeprefix("hf:").partition("@")
@@ -99,8 +100,8 @@ class HubSource:
     def _snapshot(self, files: list[str]) -> Path:
         try:
             found = huggingface_hub.snapshot_download(self.repository, revision=self.revision, allow_patterns=files)
-        except (HfHubHTTPError, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
+        except (httpx2.HTTPError, OSError) as error:  # the hub's own errors are both
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise HubUnavailable(
                 f"{self.repository}@{self.revision or 'head'} can't be fetched from {constants.ENDPOINT}: {reason}"
             ) from None
@@ -113,16 +114,26 @@ def _find_damaged(snapshot: Path) -> list[Path]:
     The hub's cache names a blob by the ETag it was announced with: the SHA-256 of a large file, git's SHA-1 of a
     small one (some mirrors: the plain SHA-1). Another kind of ETag says nothing, nor does a cache without links.
     """
-    damaged = []
-    for file in sorted(snapshot.iterdir()):
-        announced = file.resolve().name
-        if file.is_symlink() and file.is_file() and _DIGEST.fullmatch(announced):
-            content = file.read_bytes()
-            git = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False)
-            plain = hashlib.sha1(content, usedforsecurity=False)
-            if announced not in (hashlib.sha256(content).hexdigest(), git.hexdigest(), plain.hexdigest()):
-                damaged.append(file)
-    return damaged
+    return [
+        file
+        for file in sorted(snapshot.iterdir())
+        if file.is_symlink() and file.is_file() and not _holds(file, file.resolve().name)
+    ]
+
+
+def _holds(file: Path, announced: str) -> bool:
+    if not _DIGEST.fullmatch(announced):
+        return True
+    if len(announced) == hashlib.sha256().digest_size * 2:
+        digests = [hashlib.sha256()]
+    else:
+        git_header = b"blob %d\0" % file.stat().st_size
+        digests = [hashlib.sha1(start, usedforsecurity=False) for start in (git_header, b"")]
+    with file.open("rb") as content:
+        while block := content.read(1 << 20):
+            for digest in digests:
+                digest.update(block)
+    return announced in [digest.hexdigest() for digest in digests]
 
 
 def _check_reachable(endpoint: str) -> None:

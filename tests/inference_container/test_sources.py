@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import ml_dtypes
@@ -11,7 +12,8 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
+from tokenizers import Tokenizer
 
 from inference_container.checkpoints import normalise, published_tensors
 from inference_container.packaging import package
@@ -186,9 +188,44 @@ def test_weights_that_overflow_fp16_are_refused_by_name(two_layers: Model, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_whose_weights_changed_is_packaged_anew(two_layers: Model, tmp_path: Path, checkpoint: Path) -> None:
+def change_weights(folder: Path) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    save_file({**tensors, "classifier.bias": tensors["classifier.bias"] + 1}, folder / "model.safetensors")
+
+
+def add_token(folder: Path) -> None:
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_tokens(["reranker"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        change_weights,
+        add_token,
+        lambda folder: (folder / "LICENSE").write_text("Take it."),
+    ],
+    ids=["weights", "tokenizer", "licence"],
+)
+def test_a_folder_that_changed_is_packaged_anew(
+    two_layers: Model, tmp_path: Path, checkpoint: Path, change: Callable[[Path], object]
+) -> None:
     model = msgspec.structs.replace(two_layers, weights=(f"dir:{checkpoint}",))
     package(model, tmp_path / "out", progress=print)
     assert package(model, tmp_path / "out", progress=print).reused
-    save_file(seeded_tensors(two_layers.shape, 2), checkpoint / "model.safetensors")
+    change(checkpoint)
     assert not package(model, tmp_path / "out", progress=print).reused
+    assert package(model, tmp_path / "out", progress=print).reused
+
+
+def test_a_licence_in_another_encoding_is_taken(two_layers: Model, checkpoint: Path) -> None:
+    (checkpoint / "LICENSE").write_bytes("Copyright André".encode("latin-1"))
+    delivered = parse_source(f"dir:{checkpoint}").fetch(two_layers, print)
+    assert delivered.texts == {"LICENSE": "Copyright Andr\ufffd"}
+
+
+def test_a_tokenizer_in_another_encoding_is_refused(two_layers: Model, checkpoint: Path) -> None:
+    (checkpoint / "tokenizer.json").write_bytes(b'{"version": "\xe9"}')
+    with pytest.raises(UnreadableWeights, match=r"checkpoint: tokenizer\.json is damaged"):
+        parse_source(f"dir:{checkpoint}").fetch(two_layers, print)

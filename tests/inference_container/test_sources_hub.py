@@ -129,3 +129,12 @@ def test_a_repository_that_the_hub_does_not_have_is_told(run: Run) -> None:
     assert done.returncode == 1
     assert "owner/other@c0ffee" in done.stderr
     assert "can't be fetched from http://127.0.0.1" in done.stderr
+
+
+def test_a_download_that_is_cut_is_told(run: Run, checkpoint: Path) -> None:
+    (checkpoint / "reset").touch()
+    done = run(f"hf:owner/name@{COMMIT}")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "can't be fetched from http://127.0.0.1" in done.stderr
+    assert "--source dir:PATH" in done.stderr

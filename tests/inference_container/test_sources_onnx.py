@@ -50,7 +50,7 @@ def _write_quantised(path: Path, tensors: dict[str, NDArray[np.float32]]) -> dic
 def test_quantised_weights_come_back_under_their_published_names(two_layers: Model, tmp_path: Path) -> None:
     tensors = seeded_tensors(two_layers.shape, 1)
     expected = _write_quantised(tmp_path / "model.onnx", tensors)
-    read = read_onnx(tmp_path / "model.onnx")
+    read = read_onnx(tmp_path / "model.onnx", name="model.onnx")
     assert read.keys() == tensors.keys()
     for name, tensor in expected.items():
         np.testing.assert_array_equal(read[name], tensor)
@@ -70,10 +70,22 @@ def test_a_folder_with_onnx_alone_is_packaged_and_says_so(two_layers: Model, che
 def test_a_file_that_is_no_onnx_is_refused(tmp_path: Path) -> None:
     shutil.copy(__file__, tmp_path / "model.onnx")
     with pytest.raises(UnreadableOnnx, match=r"model.onnx is no ONNX file"):
-        read_onnx(tmp_path / "model.onnx")
+        read_onnx(tmp_path / "model.onnx", name="model.onnx")
 
 
 def test_an_onnx_without_int8_weights_is_refused(tmp_path: Path) -> None:
     onnx.save(helper.make_model(helper.make_graph([], "empty", [], [])), tmp_path / "model.onnx")
     with pytest.raises(UnreadableOnnx, match="only dynamically quantised ONNX is read"):
-        read_onnx(tmp_path / "model.onnx")
+        read_onnx(tmp_path / "model.onnx", name="model.onnx")
+
+
+@pytest.mark.parametrize("missing", ["scale", "zero_point"])
+def test_an_onnx_of_another_quantiser_is_refused(missing: str, two_layers: Model, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    _write_quantised(path, seeded_tensors(two_layers.shape, 1))
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:
+        tensor.name = tensor.name.replace(f"_{missing}", "_other")
+    onnx.save(model, path)
+    with pytest.raises(UnreadableOnnx, match=rf"theirs has int8 weights but no '.*_{missing}'; only onnxruntime's"):
+        read_onnx(path, name="theirs")

