@@ -45,6 +45,10 @@ class Names:
         ({"a": {"Fn::If": ["No", 1, {"Ref": "AWS::NoValue"}]}, "b": 2}, {"b": 2}),
         ({"Fn::And": [{"Condition": "Yes"}, {"Fn::Not": [{"Condition": "No"}]}]}, True),
         ({"Fn::Or": [{"Condition": "No"}, {"Fn::Equals": ["1", 1]}]}, True),
+        ({"Fn::Equals": [True, "true"]}, True),
+        ({"Fn::Join": ["-", [True, 1]]}, "true-1"),
+        ({"Fn::Sub": ["${x}", {"x": False}]}, "false"),
+        ({"Fn::FindInMap": ["M", "x", "y", {"DefaultValue": {"Ref": "Z"}}]}, "<Z>"),
         ({"Fn::Join": [",", {"Fn::Split": ["-", "a-b"]}]}, "a,b"),
         ({"Ref": "A", "more": 1}, {"Ref": "A", "more": 1}),
     ],
@@ -58,6 +62,7 @@ def test_functions_give_what_cloudformation_gives(value: Any, expected: Any) -> 
     [
         ({"Fn::Transform": {"Name": "AWS::Include"}}, "Fn::Transform is not provided"),
         ({"Fn::Select": [9, ["a"]]}, "Fn::Select can't be applied"),
+        ({"Fn::Select": [-1, ["a"]]}, "Fn::Select can't be applied"),
         ({"Fn::Join": "a"}, "Fn::Join can't be applied"),
         ({"Fn::Not": ["text"]}, "'text' is not a condition"),
         ({"Fn::FindInMap": ["M", "x", "y"]}, "no entry 'x'"),
@@ -105,6 +110,11 @@ def test_every_faulty_parameter_is_named_at_once() -> None:
         resolve_parameters(Desired(template, {"Choice": "y", "Many": "few", "Extra": "z"}), lambda _: None)
     for named in ("[Missing]", "'Choice'", "'Many'", "[/no/such]", "[Extra]"):
         assert named in str(raised.value)
+
+
+def test_a_default_that_is_no_text_becomes_what_cloudformation_makes_of_it() -> None:
+    template = Template.parse("Resources: {A: {Type: T}}\nParameters: {Verbose: {Type: String, Default: true}}")
+    assert resolve_parameters(Desired(template, {}), lambda _: None) == {"Verbose": "true"}
 
 
 def test_a_rule_that_does_not_hold_says_its_description() -> None:

@@ -16,9 +16,8 @@ from rerank_toolkit.local_sagemaker.cloudformation.changes import compare
 from rerank_toolkit.local_sagemaker.cloudformation.executor import Executor
 from rerank_toolkit.local_sagemaker.cloudformation.intrinsics import TemplateError
 from rerank_toolkit.local_sagemaker.cloudformation.resources import is_recorded_only
-from rerank_toolkit.local_sagemaker.cloudformation.sources import fetch_template
+from rerank_toolkit.local_sagemaker.cloudformation.sources import read_desired, read_template
 from rerank_toolkit.local_sagemaker.cloudformation.stacks import Change, ChangeSet, Desired, Stack, StackStore
-from rerank_toolkit.local_sagemaker.cloudformation.template import Template
 from rerank_toolkit.local_sagemaker.cloudformation.values import KNOWN_AFTER_APPLY, PARTITION, check_rules
 from rerank_toolkit.local_sagemaker.protocol import Action, ApiError, Parameters
 
@@ -87,14 +86,14 @@ class CloudFormation:
         if kind == "IMPORT":
             raise ApiError("ValidationError", "the local AWS has no resource import")
         if kind == "CREATE" and (stack is None or stack.deleted is not None):
-            desired = self._desired(request, None)
+            desired = read_desired(self._clients, request, None)
             stack = self._new_stack(request, desired)
             stack.set_status("REVIEW_IN_PROGRESS", "User Initiated")
         elif stack is None:
             raise ApiError("ValidationError", f"Stack [{request['StackName']}] does not exist")
         else:
             self._check_idle(stack, creating=kind == "CREATE")
-            desired = self._desired(request, stack)
+            desired = read_desired(self._clients, request, stack)
         if name in stack.change_sets:
             raise ApiError("AlreadyExistsException", f"ChangeSet [{name}] already exists")
         stack.capabilities = tuple(request.get("Capabilities", stack.capabilities))
@@ -136,7 +135,7 @@ class CloudFormation:
     # Stacks
 
     def create_stack(self, request: Parameters) -> dict[str, Any]:
-        desired = self._desired(request, None)
+        desired = read_desired(self._clients, request, None)
         stack = self._new_stack(request, desired)
         try:
             self._check(stack, desired)
@@ -149,7 +148,7 @@ class CloudFormation:
     def update_stack(self, request: Parameters) -> dict[str, Any]:
         stack = self.store.get(request["StackName"])
         self._check_idle(stack, creating=False)
-        desired = self._desired(request, stack)
+        desired = read_desired(self._clients, request, stack)
         try:
             self._check(stack, desired)
         except TemplateError as error:
@@ -269,7 +268,9 @@ class CloudFormation:
         return {"TemplateBody": desired.template.text, "StagesAvailable": ["Original", "Processed"]}
 
     def get_template_summary(self, request: Parameters) -> dict[str, Any]:
-        template = self._template(request, self.store.find(request["StackName"]) if "StackName" in request else None)
+        template = read_template(
+            self._clients, request, self.store.find(request["StackName"]) if "StackName" in request else None
+        )
         return {
             **describe.template(template),
             "ResourceTypes": sorted({resource.type for resource in template.resources.values()}),
@@ -277,45 +278,9 @@ class CloudFormation:
         }
 
     def validate_template(self, request: Parameters) -> dict[str, Any]:
-        return describe.template(self._template(request, None))
+        return describe.template(read_template(self._clients, request, None))
 
     # What they share
-
-    def _desired(self, request: Parameters, stack: Stack | None) -> Desired:
-        template = self._template(request, stack)
-        capabilities = request.get("Capabilities", ())
-        needs_iam = any(resource.type.startswith("AWS::IAM::") for resource in template.resources.values())
-        if needs_iam and not {"CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"} & set(capabilities):
-            raise ApiError("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_IAM]")
-        parameters: dict[str, str] = {}
-        for item in request.get("Parameters", ()):
-            name = item["ParameterKey"]
-            if not item.get("UsePreviousValue"):
-                parameters[name] = item.get("ParameterValue", "")
-            elif stack is not None and name in stack.desired.parameters:
-                parameters[name] = stack.desired.parameters[name]
-        tags = tuple((tag["Key"], tag["Value"]) for tag in request.get("Tags", ()))
-        if "Tags" not in request and stack is not None:
-            tags = stack.desired.tags
-        return Desired(
-            template,
-            parameters,
-            tags,
-            disable_rollback=_disables_rollback(request),
-            token=request.get("ClientRequestToken"),
-        )
-
-    def _template(self, request: Parameters, stack: Stack | None) -> Template:
-        try:
-            if "TemplateBody" in request:
-                return Template.parse(request["TemplateBody"])
-            if "TemplateURL" in request:
-                return Template.parse(fetch_template(self._clients, request["TemplateURL"]))
-        except TemplateError as error:
-            raise ApiError("ValidationError", str(error)) from None
-        if stack is not None:
-            return stack.desired.template
-        raise ApiError("ValidationError", "Either Template URL or Template Body must be specified.")
 
     def _new_stack(self, request: Parameters, desired: Desired) -> Stack:
         name = request["StackName"]
@@ -405,16 +370,6 @@ class CloudFormation:
         thread = Thread(target=run, name=f"{verb} {stack.name}", daemon=True)
         thread.start()
         thread.join(HOLD_S)
-
-
-def _disables_rollback(request: Parameters) -> bool:
-    for option in ("OnFailure", "OnStackFailure"):
-        wanted = request.get(option, "ROLLBACK")
-        if wanted not in ("ROLLBACK", "DO_NOTHING"):
-            raise ApiError("ValidationError", f"the local AWS has no {option}={wanted}; it has ROLLBACK, DO_NOTHING")
-        if wanted == "DO_NOTHING":
-            return True
-    return bool(request.get("DisableRollback", False))
 
 
 def _same(old: Desired, new: Desired) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rerank_toolkit.local_sagemaker.cloudformation.intrinsics import as_text
 from rerank_toolkit.local_sagemaker.cloudformation.stacks import (
     Change,
     ChangeSet,
@@ -152,7 +153,7 @@ def _output(output: Output) -> dict[str, Any]:
 
 def _parameters(desired: Desired) -> list[dict[str, Any]]:
     return [
-        {"ParameterKey": name, "ParameterValue": str(desired.parameters.get(name, entry.get("Default")))}
+        {"ParameterKey": name, "ParameterValue": as_text(desired.parameters.get(name, entry.get("Default")))}
         for name, entry in desired.template.parameters.items()
     ]
 
@@ -162,4 +163,4 @@ def _tags(desired: Desired) -> list[dict[str, str]]:
 
 
 def _optional_text(value: Any) -> str | None:
-    return None if value is None else str(value)
+    return None if value is None else as_text(value)

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from rerank_toolkit.local_sagemaker.clients import Clients
 from rerank_toolkit.local_sagemaker.cloudformation.changes import changed_properties
-from rerank_toolkit.local_sagemaker.cloudformation.intrinsics import TemplateError, resolve
+from rerank_toolkit.local_sagemaker.cloudformation.intrinsics import TemplateError, as_text, resolve
 from rerank_toolkit.local_sagemaker.cloudformation.resources import find_type
 from rerank_toolkit.local_sagemaker.cloudformation.resources.base import Request, ResourceFailed
 from rerank_toolkit.local_sagemaker.cloudformation.stacks import Desired, Output, Resource, Stack, StackStore, now
@@ -356,7 +356,7 @@ class Executor:
             export = resolve(entry["Export"]["Name"], values) if "Export" in entry else None
             if export in taken:
                 raise TemplateError(f"Export with name {export} is already exported by stack {taken[export].name}")
-            outputs.append(Output(key, str(resolve(entry["Value"], values)), entry.get("Description"), export))
+            outputs.append(Output(key, as_text(resolve(entry["Value"], values)), entry.get("Description"), export))
         dropped = {old.export for old in stack.outputs if old.export} - {output.export for output in outputs}
         for export in sorted(dropped):
             users = [user.name for user in self._store.importers(export) if user is not stack]

@@ -69,6 +69,11 @@ def resolve(value: Any, scope: Scope) -> Any:
             return value
 
 
+def as_text(value: Any) -> str:
+    """A value as CloudFormation writes it into text."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def references(value: Any) -> Iterator[str]:
     """Names that Ref, Fn::GetAtt and Fn::Sub in `value` refer to: parameters and resources alike."""
     match value:
@@ -119,21 +124,24 @@ def _sub(argument: Any, scope: Scope) -> str:
         if match["literal"]:
             return f"${{{match['name']}}}"
         if name in variables:
-            return str(resolve(variables[name], scope))
+            return as_text(resolve(variables[name], scope))
         resource, dot, attribute = name.partition(".")
-        return str(scope.attribute(resource, attribute) if dot else scope.ref(name))
+        return as_text(scope.attribute(resource, attribute) if dot else scope.ref(name))
 
     return _PLACEHOLDER.sub(replace, text)
 
 
 def _join(argument: Any, scope: Scope) -> str:
     delimiter, parts = argument
-    return str(delimiter).join(str(part) for part in _items(parts, scope))
+    return str(delimiter).join(as_text(part) for part in _items(parts, scope))
 
 
 def _select(argument: Any, scope: Scope) -> Any:
     index, items = argument
-    return _items(items, scope)[int(resolve(index, scope))]
+    position, found = int(resolve(index, scope)), _items(items, scope)
+    if not 0 <= position < len(found):
+        raise TemplateError(f"Fn::Select can't be applied: {position} is not in the list of {len(found)}")
+    return found[position]
 
 
 def _split(argument: Any, scope: Scope) -> list[str]:
@@ -151,6 +159,9 @@ def _find_in_map(argument: Any, scope: Scope) -> Any:
     try:
         return scope.mapping(name)[str(first)][str(second)]
     except KeyError as error:
+        match argument[3:]:
+            case [{"DefaultValue": default}]:
+                return resolve(default, scope)
         raise TemplateError(f"Fn::FindInMap: map {name} has no entry {error} for {first}, {second}") from None
 
 
@@ -165,7 +176,7 @@ def _items(value: Any, scope: Scope) -> Sequence[Any]:
 
 def _equals(argument: Any, scope: Scope) -> bool:
     left, right = (resolve(item, scope) for item in argument)
-    return str(left) == str(right)
+    return as_text(left) == as_text(right)
 
 
 def _truth(value: Any, scope: Scope) -> bool:
@@ -177,11 +188,11 @@ def _truth(value: Any, scope: Scope) -> bool:
 
 def _contains(argument: Any, scope: Scope) -> bool:
     items, wanted = argument
-    return str(resolve(wanted, scope)) in [str(item) for item in _items(items, scope)]
+    return as_text(resolve(wanted, scope)) in [as_text(item) for item in _items(items, scope)]
 
 
 def _base64(argument: Any, scope: Scope) -> str:
-    return base64.b64encode(str(resolve(argument, scope)).encode()).decode()
+    return base64.b64encode(as_text(resolve(argument, scope)).encode()).decode()
 
 
 _FUNCTIONS: Mapping[str, Callable[[Any, Scope], Any]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rerank_toolkit.local_sagemaker.cloudformation.intrinsics import NO_VALUE, TemplateError, resolve
+from rerank_toolkit.local_sagemaker.cloudformation.intrinsics import NO_VALUE, TemplateError, as_text, resolve
 from rerank_toolkit.local_sagemaker.cloudformation.resources import is_recorded_only
 from rerank_toolkit.local_sagemaker.cloudformation.stacks import Desired, Resource
 from rerank_toolkit.local_sagemaker.cloudformation.template import Template
@@ -109,9 +109,9 @@ def resolve_parameters(desired: Desired, read_ssm: Callable[[str], str | None]) 
     for name, entry in definitions.items():
         if name in missing:
             continue
-        value = str(desired.parameters.get(name, entry.get("Default")))
+        value = as_text(desired.parameters.get(name, entry.get("Default")))
         kind = str(entry.get("Type", "String"))
-        allowed = [str(item) for item in entry.get("AllowedValues", ())]
+        allowed = [as_text(item) for item in entry.get("AllowedValues", ())]
         if allowed and value not in allowed:
             faults.append(f"Parameter '{name}' must be one of AllowedValues: {', '.join(allowed)}; it is {value!r}")
         if kind.startswith(SSM_VALUE):
