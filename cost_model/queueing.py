@@ -7,9 +7,9 @@ close to processor sharing: n requests on a machine each proceed at an n-th of i
   the services (Kleinrock 1967). Over `servers` that share all requests the mean is that of M/M/c, service +
   C / (servers - load) services with Erlang's C (Cohen 1979), and a quarter of a service more for those delayed:
   a request stays where it was sent, so the fewest outstanding do a little worse than one common queue.
-* It is not delayed at all if it finds a server free, 1 - C, and nobody joins it in its service: of a free server's
-  share of the arrivals, a request finds all busy with C / utilisation, so none comes with exp(-C). For one server and
-  constant service (1 - C) exp(-C) is exact.
+* A request is not delayed at all if it finds a server free, 1 - C, and nobody joins it in its service. One joins it
+  only when all servers are busy, which given that its own is has the probability C / utilisation: spread over the
+  servers that makes C arrivals in a service, none with exp(-C). Exact for one server and constant service.
 * The delay of the others is taken as exponential, a named approximation, and a tenth longer than that, a margin.
 * Service is taken as normal with its mean and variance, a request being a sum over many documents. A longer request
   is delayed in proportion, so its deviation is stretched as the mean is.
@@ -17,8 +17,8 @@ close to processor sharing: n requests on a machine each proceed at an n-th of i
 Against simulation of the container's own scheduler, at utilisations of 0.2 to 0.8, lengths with a coefficient of
 variation up to 1, requests of a fraction of a batch and of many: one server's p95 is from right to a third too slow
 (a tenth at the usual 25 documents), its p99 from 5 % too fast to a quarter too slow, its p50 from right to two
-fifths too slow. Over 2 to 8 servers p95 is from a tenth too fast to two fifths too slow, p99 from 17 % too fast on.
-Lengths that spread twice as wide make p99 up to a fifth too fast.
+fifths too slow. Over 2 to 8 servers p95 is from a tenth too fast to two fifths too slow, p99 from 17 % too fast to
+two fifths too slow. With lengths that spread twice as wide p99 is up to a fifth too fast.
 """
 
 from __future__ import annotations
