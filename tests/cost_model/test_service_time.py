@@ -93,6 +93,16 @@ def test_moments_of_a_request_against_drawn_lengths():
     assert moments.deviation_s == pytest.approx(drawn.std(), rel=0.02)
 
 
+def test_what_a_request_costs_once_is_compute_as_well():
+    law = fit(tiny_profile().cells)
+    dearer = msgspec.structs.replace(law, per_request=law.per_request + 0.5)
+
+    more, less = (request_moments(one, WORKLOAD, 8192) for one in (dearer, law))
+
+    assert more.compute_s - less.compute_s == pytest.approx(0.5)
+    assert more.around_s == less.around_s
+
+
 def test_documents_of_one_length_have_no_spread():
     moments = request_moments(fit(tiny_profile().cells), msgspec.structs.replace(WORKLOAD, tokens_cv=0.0), 8192)
 
