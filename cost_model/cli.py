@@ -42,8 +42,8 @@ def estimate(usage: Path, /, *, format: Format = "table", as_json: AsJson = Fals
     as_json
         The same as --format json.
     """
-    from cost_model.billing.estimate import estimate as price  # noqa: PLC0415
-    from cost_model.report.estimate import COLUMNS, estimate_document, estimate_notes, estimate_rows  # noqa: PLC0415
+    from cost_model.billing.estimate import estimate as price
+    from cost_model.report.estimate import COLUMNS, estimate_document, estimate_notes, estimate_rows
 
     prices = load_prices()
     bill = price(documents.read(usage, Usage), prices, name=str(usage))
@@ -102,16 +102,16 @@ def compare(
     as_json
         The same as --format json.
     """
-    from cost_model.compare import compare as rank  # noqa: PLC0415
-    from cost_model.options import MODES, find_candidates, find_hosts  # noqa: PLC0415
-    from cost_model.report.compare import (  # noqa: PLC0415
+    from cost_model.compare import compare as rank
+    from cost_model.options import MODES, find_candidates, find_hosts
+    from cost_model.report.compare import (
         COLUMNS,
         comparison_document,
         comparison_notes,
         comparison_rows,
         left_out_lines,
     )
-    from cost_model.service_time import PROFILES, load_profiles  # noqa: PLC0415
+    from cost_model.service_time import PROFILES, load_profiles
 
     prices = load_prices()
     asked = _workload(workload, max_p95_ms=max_p95_ms, min_quality=min_quality)
@@ -157,7 +157,7 @@ def show(*, region: str = "us-east-1", instance: str = "*", format: Format = "ta
     as_json
         The same as --format json.
     """
-    from cost_model.report.prices import COLUMNS, price_document, price_rows  # noqa: PLC0415
+    from cost_model.report.prices import COLUMNS, price_document, price_rows
 
     prices = load_prices()
     _choose((), instance=instance, region=region, top=0, prices=prices)
