@@ -118,14 +118,17 @@ def test_the_foreground_ends_with_its_shell_and_leaves_nothing(tmp_path: Path, e
     for line in stderr:
         if "Ctrl-C stops it" in line:
             break
-    pid = json.loads((state / "server.json").read_text())["pid"]
-    os.killpg(process.pid, ending)
-    os.killpg(process.pid, signal.SIGTERM)  # an impatient second one
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
-    assert "nothing is left" in told
-    wait_until_gone([pid])
-    assert not state.exists()
+    try:
+        pid = json.loads((state / "server.json").read_text())["pid"]
+        os.killpg(process.pid, ending)
+        os.killpg(process.pid, signal.SIGTERM)  # an impatient second one
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 130, told
+        assert "nothing is left" in told
+        wait_until_gone([pid])
+        assert not state.exists()
+    finally:
+        down(StateDirectory(state))
 
 
 def test_the_foreground_is_not_for_one_that_runs_already(local_aws: LocalAws) -> None:
