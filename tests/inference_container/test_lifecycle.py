@@ -64,7 +64,7 @@ def test_when_the_drain_time_is_over_the_rest_is_told_and_the_process_ends(
 
 def test_an_answer_on_its_way_is_sent_whole(start_server: Any, small_jinabert: Path) -> None:
     server = start_server(small_jinabert)
-    body = msgspec.json.encode({"query": "q", "documents": ["x" * 20_000_000], "max_doc_length": 10})
+    body = msgspec.json.encode({"query": "q", "documents": ["x" * 10_000_000], "max_doc_length": 10})
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         connection.settimeout(60)
@@ -77,7 +77,7 @@ def test_an_answer_on_its_way_is_sent_whole(start_server: Any, small_jinabert: P
         answer = b"".join(iter(lambda: connection.recv(1 << 20), b""))
     head, _, document = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 ")
-    assert msgspec.json.decode(document)["results"][0]["document"]["text"] == "x" * 20_000_000
+    assert msgspec.json.decode(document)["results"][0]["document"]["text"] == "x" * 10_000_000
     assert server.exit_code() == 0
 
 
