@@ -6,6 +6,7 @@ know what the new fields mean, and a plan half understood is a wrong bill.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -64,11 +65,14 @@ def encode(document: object) -> bytes:
 
 
 def write(path: Path, document: object) -> None:
-    """Writes the document at once: a reader sees the old file or the new one, never half."""
+    """Writes the document at once: a reader sees the old file or the new one, never half, whoever else writes."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(encode(document))
-    temporary.replace(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(encode(document))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _refuse_newer(document: object, expected: Any, name: str) -> None:

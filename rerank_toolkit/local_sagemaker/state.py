@@ -106,7 +106,7 @@ class StateDirectory:
         failed = []
         for path in (
             self.record_file,
-            self.record_file.with_name(f".{self.record_file.name}.part"),  # of a write that was cut short
+            *self.root.glob(f".{self.record_file.name}.*.part"),  # of a write that was cut short
             self.log,
             self.config,
             self.credentials,

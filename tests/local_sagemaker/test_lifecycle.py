@@ -169,7 +169,7 @@ def test_a_directory_of_someone_elses_is_refused_and_stays_as_it_was(tmp_path: P
 def test_down_leaves_what_someone_put_into_its_directory_and_takes_the_parents_that_it_made(tmp_path: Path) -> None:
     state = StateDirectory(tmp_path / "made" / "by" / "lock")
     with state.lock():
-        (state.root / ".server.json.part").write_text("a write cut short")
+        (state.root / ".server.json.4711.part").write_text("a write cut short")
         (state.root / "mine.txt").write_text("keep")
         state.remove()
     assert state.strangers() == ["mine.txt"]
