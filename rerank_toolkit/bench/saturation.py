@@ -46,15 +46,18 @@ def saturate(target: Target, requests: Sequence[Request], *, in_flight: int, sec
                 outcomes.put(_outcome(target, request, stop))
                 if stop.is_set() or time.monotonic() >= deadline:
                     break
+        except Exception:  # whatever a request says whose client is closed under it by an interrupted measurement
+            if not stop.is_set():
+                raise
         finally:  # whatever happened: the collector waits for this word
             outcomes.put(None)
 
     start = time.perf_counter()
     # Daemons: whoever interrupts the measurement is not kept waiting for requests that are still under way.
     callers = [threading.Thread(target=caller, daemon=True, name=f"caller-{i}") for i in range(in_flight)]
-    for thread in callers:
-        thread.start()
     try:
+        for thread in callers:
+            thread.start()
         samples, refused = _collect(outcomes, len(callers))
     finally:
         stop.set()
