@@ -37,7 +37,7 @@ def _create_bucket(request: Request) -> Made:
     request.call("s3", "create_bucket", parameters)
     try:
         _configure_bucket(request, name)
-    except Exception as error:
+    except Exception as error:  # the bucket stands already: whatever it is, the failure must name it to be undone
         raise ResourceFailed(str(error), name) from error
     domain = f"{name}.s3.amazonaws.com"
     return Made(
