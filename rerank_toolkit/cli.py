@@ -78,8 +78,10 @@ def main() -> None:
         result = app.meta(sys.argv[1:], exit_on_error=False, print_error=False)
         print_text("", end="")
     except cyclopts.UnknownCommandError as error:  # its own text would import every room to guess what was meant
-        words = " ".join(error.unused_tokens or [])
-        _fail(error, MALFORMED, f"no command is called {words!r}; there are {', '.join(ROOMS)}")
+        words, room = " ".join(error.unused_tokens or []), " ".join(error.command_chain or ())
+        known = [name for name in error.app or ROOMS if name in ROOMS or (room and not name.startswith("-"))]
+        kind = f"{room} command" if room else "command"
+        _fail(error, MALFORMED, f"no {kind} is called {words!r}; there are {', '.join(known)}")
     except cyclopts.CycloptsError as error:
         _fail(error, MALFORMED, f"{error} --help lists the options.")
     except ImportError as error:

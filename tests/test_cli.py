@@ -39,6 +39,8 @@ def test_the_table_is_not_cut_where_there_is_no_terminal() -> None:
     ("words", "says"),
     [
         (["dance"], "no command is called 'dance'; there are models, package"),
+        (["local", "dance"], "no local command is called 'dance'; there are up, down, status"),
+        (["bench", "record", "--url", "RerankTinyCpu"], "--url: is 'RerankTinyCpu'; expected http://HOST:PORT"),
         (["models", "--nope"], "Unknown option: --nope"),
         (["models", "--format", "xml"], '"table", "json", "markdown", "csv"'),
     ],

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rerank_toolkit.catalog.shapes import Family
+from rerank_toolkit.catalog.shapes import SERVED_FAMILIES, Family
 from rerank_toolkit.contracts.manifest import Dtype
 from rerank_toolkit.contracts.manifest import Engine as EngineName
 
-FAMILIES: Mapping[EngineName, tuple[Family, ...]] = {"torch": ("bert", "jinabert"), "openvino": ()}
+FAMILIES: Mapping[EngineName, tuple[Family, ...]] = {"torch": SERVED_FAMILIES, "openvino": ()}
 """The model families that each engine of this version computes."""
 
 

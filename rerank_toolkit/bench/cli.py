@@ -20,7 +20,8 @@ from rerank_toolkit.catalog.instances import UnknownInstance, find_instance
 from rerank_toolkit.client import RerankClient, Retries
 from rerank_toolkit.console import Column, Format, print_json, print_table, say
 from rerank_toolkit.contracts import documents
-from rerank_toolkit.contracts.errors import UnknownName
+from rerank_toolkit.contracts.errors import InvalidInput, UnknownName
+from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.profile import Profile
 
 BUDGET_S = 120.0
@@ -90,6 +91,9 @@ def record(
     """
     if instance is not None:
         _check_instance(instance)
+    if url is not None and not url.startswith(("http://", "https://")):
+        expected = "expected http://HOST:PORT; the name of a SageMaker endpoint goes with --endpoint"
+        raise InvalidInput("options", [Fault("--url", f"is {url!r}; {expected}")])
     format = "json" if json else format
     seconds = QUICK_S if quick else budget_seconds or BUDGET_S
     with ExitStack() as stack:

@@ -92,7 +92,11 @@ class UnknownInstance(LookupError):
     def __init__(self, name: str) -> None:
         family = name.rpartition(".")[0]
         near = [known for known in load_instances() if family and known.startswith(f"{family}.")]
-        hint = f"known of this family are {', '.join(near)}" if near else "`rerank cost compare` lists the known ones"
+        hint = (
+            f"known of this family are {', '.join(near)}"
+            if near
+            else "`rerank cost prices show` lists those of a region"
+        )
         super().__init__(f"no hosted instance type is called {name!r}; {hint}")
 
 

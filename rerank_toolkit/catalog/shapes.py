@@ -8,6 +8,9 @@ import msgspec
 
 Family = Literal["bert", "jinabert", "xlm-roberta", "deberta-v2"]
 
+SERVED_FAMILIES: tuple[Family, ...] = ("bert", "jinabert")
+"""Those that this version's container has code for; models of the others can be packaged and priced."""
+
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sizes of an encoder with a classification head, in the words of its config.json."""

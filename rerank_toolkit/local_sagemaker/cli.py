@@ -79,6 +79,8 @@ def down() -> None:
         was_running = stop(state)
     if was_running:
         _tell_down(state)
+        if left := [name for name in environment(state, {}) if name.startswith("AWS_") and name in os.environ]:
+            say(f"This shell still points there: unset {' '.join(left)}")
     else:
         say("No local AWS was running.")
 

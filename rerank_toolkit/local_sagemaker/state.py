@@ -15,6 +15,8 @@ from rerank_toolkit.contracts import documents
 from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError
 from rerank_toolkit.local_sagemaker.clients import ACCESS_KEY, SECRET_KEY
 
+MOST_RACES = 100
+"""Times that a directory may vanish under an `up`, removed by a `down`, before something else must be the matter."""
 OVERRIDE = "RERANK_LOCAL_STATE"
 PROFILE = "local"
 STATUS_PATH = "/_rerank/status"
@@ -136,7 +138,7 @@ class StateDirectory:
         return [] if owned else sorted(path.name for path in self.root.iterdir())
 
     def _open_lock(self) -> int:
-        while True:
+        for _ in range(MOST_RACES):
             try:
                 missing = [folder for folder in (self.root, *self.root.parents) if not folder.exists()]
                 self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -155,6 +157,7 @@ class StateDirectory:
                 raise StateUnusable(
                     f"can't keep state in {self.root}: {error.strerror}; name another directory: export {OVERRIDE}=…"
                 ) from None
+        raise StateUnusable(f"can't keep state in {self.root}; name another directory: export {OVERRIDE}=…")
 
     def _stands(self, descriptor: int) -> bool:
         try:

@@ -153,7 +153,7 @@ def test_the_invoke_command_asks_this_endpoint(render, deployment):
     assert json.loads(shlex.split(body)[1]) == EXAMPLE
     assert shlex.split(words)[:3] == ["aws", "sagemaker-runtime", "invoke-endpoint"]
     assert (
-        "--endpoint-name RerankTinyCpu --content-type application/json --body fileb:///dev/stdin /dev/stdout" in words
+        "--endpoint-name RerankTinyCpu --content-type application/json --body fileb:///dev/stdin answer.json" in words
     )
 
 

@@ -20,7 +20,7 @@ import pytest
 from rerank_toolkit.local_sagemaker import reaper
 from rerank_toolkit.local_sagemaker.lifecycle import NoAnswer, down, find_running, read_status
 from rerank_toolkit.local_sagemaker.processes import ENDPOINT_MARK, REAPER_MARK, SERVER_MARK, find_marked
-from rerank_toolkit.local_sagemaker.state import ServerRecord, StateDirectory
+from rerank_toolkit.local_sagemaker.state import ServerRecord, StateDirectory, StateUnusable
 
 from .conftest import LocalAws, endpoint_template, plain_environment, rerank
 
@@ -299,3 +299,10 @@ def test_a_malformed_command_ends_with_2(tmp_path: Path, words: tuple[str, ...])
     answer = rerank(*words, state=tmp_path / "state")
     assert answer.returncode == 2
     assert "Traceback" not in answer.stderr
+
+
+def test_a_directory_that_can_never_be_made_ends_in_words_not_in_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RERANK_LOCAL_STATE", "/proc/nothing/can/be/made/here")
+
+    with pytest.raises(StateUnusable, match="can't keep state in /proc/nothing"), StateDirectory.find().lock():
+        raise AssertionError
