@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,3 +64,17 @@ class Engine(Protocol):
 
     def score(self, batch: RaggedBatch) -> NDArray[np.float32]:
         """Relevance logits, shape (sequences,)."""
+
+
+@runtime_checkable
+class Padding(Protocol):
+    """What an engine has besides if it fills sequences up to a common length. One that doesn't pad needs not say."""
+
+    @property
+    def computed_tokens(self) -> int:
+        """Tokens of the batch that was scored last as they were computed, padding included."""
+
+
+def computed_tokens(engine: Engine, batch: RaggedBatch) -> int:
+    """Tokens that `engine` computed for `batch`, which it has just scored; beyond batch.tokens they were padding."""
+    return engine.computed_tokens if isinstance(engine, Padding) else batch.tokens
