@@ -3,19 +3,23 @@
 The container runs it, and it can be simulated, for it knows no threads, sockets or clocks of its own.
 
     submit ─► refused at once, with the estimate
-       └────► queued ─► next_batch ─► (the caller computes) ─► finished
+       └────► queued ─► next_batch ─► (an engine computes) ─► finished
+                 │          ▲                  └─► lost ─► requeue: once more, alone
+                 │          └───────────────────────────────────┘
                  └─ expire, cancel: dropped before compute
 
 A document has tokens, which fill a batch, and work, which takes time; work is in any unit that is proportional
 to compute, FLOPs for one. Requests share the machine by start-time fair queueing: the next document is always
 that of the request that has been served the least work, so ten documents behind a thousand wait for about ten.
-(Goyal, Vin, Cheng: Start-time Fair Queueing, 1996.)
+(Goyal, Vin, Cheng: Start-time Fair Queueing, 1996.) What a request of a thousand has beyond its first hundred or so
+counts for more, so that small ones are soon past it. Several engines may compute at once, one batch each.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
+from collections import deque
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -33,6 +37,14 @@ DOUBT_AFTER_S = 10.0
 """What an idle engine adds to its allowance for each so many seconds since it last measured anything."""
 
 LEAST_RETRY_S = 1.0
+
+BULK_TOKENS = 16_384
+BULK_WEIGHT = 4
+"""Of each request, what comes after about so many tokens' work counts for four times as much in its share: a request
+of a dozen documents takes four fifths of the machine from one of a thousand, while requests of a size share alike."""
+
+SMALLEST_SHARE = 256
+"""Tokens: below, splitting a batch between engines costs more than it gains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +71,59 @@ class Batch:
     slices: tuple[Slice, ...]
     tokens: int
     work: float
+    again: bool = False
+    """Whether its documents were in a batch before whose engine was lost. Then they are all of one request, so that
+    a request which brings down engines does so alone."""
 
 
-@dataclass(slots=True, eq=False)
-class _Waiting:
-    request: Hashable
-    tokens: Sequence[int]
-    work: Sequence[float]
-    work_after: list[float]
-    """Work of documents i and later: what remains when i is next."""
-    deadline: float
-    served: float
-    """Virtual time: the work done for it, on top of where the others stood when it came."""
-    next: int = 0
-    dropped: bool = False
+class _Entry:
+    """A request, from admission until its last document was computed."""
+
+    def __init__(
+        self, request: Hashable, tokens: Sequence[int], work: Sequence[float], deadline: float, tag: float
+    ) -> None:
+        self.request = request
+        self.tokens = tokens
+        self.work = work
+        self.deadline = deadline
+        self.tag = tag
+        """Virtual time: the weighted work done for it, on top of where the others stood when it came."""
+        # Longest first: a batch's documents are of about one length, and no long one is left for the end, when
+        # other engines have nothing more to do.
+        self.order = sorted(range(len(tokens)), key=lambda document: -tokens[document])
+        self.work_after = [*accumulate((work[document] for document in reversed(self.order)), initial=0.0)][::-1]
+        """Work of order[i] and what comes after it: what remains when i is next."""
+        self._bulk = self.work_after[0] * BULK_TOKENS / max(1, sum(tokens))
+        """Work after which what it gets counts for more."""
+        self.next = 0
+        self.computing = 0
+        """Batches in compute that hold documents of it."""
+        self.again = 0
+        """Batches of it that wait to be computed once more."""
+        self.dropped = False
 
     @property
     def remaining(self) -> float:
         return self.work_after[self.next]
+
+    @property
+    def is_bulk(self) -> bool:
+        return self.work_after[0] - self.remaining > self._bulk
+
+    @property
+    def waits(self) -> bool:
+        return self.next < len(self.order)
+
+    @property
+    def is_done(self) -> bool:
+        return not (self.waits or self.computing or self.again)
+
+    def take(self) -> int:
+        """The next document, charged for."""
+        document = self.order[self.next]
+        self.tag += self.work[document] * (BULK_WEIGHT if self.is_bulk else 1)
+        self.next += 1
+        return document
 
 
 @dataclass(slots=True)
@@ -111,14 +158,14 @@ class _Pace:
 
 
 class Scheduler:
-    """Queued requests of one engine. Times are seconds of one monotonic clock, which the caller reads.
+    """Queued requests of one or more engines alike. Times are seconds of one monotonic clock, which the caller reads.
 
     token_budget: tokens in a batch; a longer document is a batch by itself.
     max_queued_tokens: tokens that may wait.
     time_limit_s: that the longest request may take; what takes longer by itself is too large.
-    work_per_second: what is known of the speed beforehand; it is learned from finished batches.
+    work_per_second: what is known of one engine's speed beforehand; it is learned from finished batches.
 
-    Nothing is refused for time before a speed is known.
+    Nothing is refused for time before a speed is known. `engines` is how many are up; the caller keeps it true.
     """
 
     def __init__(
@@ -128,106 +175,169 @@ class Scheduler:
         max_queued_tokens: int,
         time_limit_s: float = math.inf,
         work_per_second: float | None = None,
+        engines: int = 1,
     ) -> None:
+        self.engines = engines
         self._token_budget = token_budget
         self._max_queued_tokens = max_queued_tokens
         self._time_limit_s = time_limit_s
         self._initial_law = (0.0, 1 / work_per_second) if work_per_second else None
         self._pace = _Pace()
         self._measured_at: float | None = None
-        self._waiting: dict[Hashable, _Waiting] = {}
-        self._turns: list[tuple[float, int, _Waiting]] = []
+        self._entries: dict[Hashable, _Entry] = {}
+        self._waiting: dict[Hashable, _Entry] = {}
+        self._turns: list[tuple[float, int, _Entry]] = []
+        self._again: deque[tuple[_Entry, Batch]] = deque()
+        self._computing: dict[Batch, list[_Entry]] = {}
+        self._computing_work = 0.0
         self._arrivals = 0
         self._virtual_time = 0.0
         self._queued_tokens = 0
-        self._computing = 0.0
 
     @property
     def queued_tokens(self) -> int:
-        """Not yet in a batch."""
+        """Not in a batch that is being computed."""
         return self._queued_tokens
 
     @property
     def queued_requests(self) -> int:
-        """With documents not yet in a batch."""
+        """With documents that were in no batch yet."""
         return len(self._waiting)
 
     def submit(
         self, request: Hashable, tokens: Sequence[int], work: Sequence[float], *, now: float, deadline: float
     ) -> Refusal | None:
         """Queues a request whole, or says why not. `tokens` and `work` are those of each of its documents, at
-        least one. A request in the queue must not be submitted again."""
-        if request in self._waiting:
+        least one. A request in the queue or in compute must not be submitted again."""
+        if request in self._entries:
             raise ValueError(f"request {request!r} is queued already. This is a bug.")
         if not tokens or len(tokens) != len(work):
             raise ValueError(f"{len(tokens)} token counts for {len(work)} documents' work. This is a bug.")
-        total_tokens, total_work = sum(tokens), sum(work)
-        refusal = self._refuse(total_tokens, total_work, now, deadline)
+        total_tokens = sum(tokens)
+        refusal = self._refuse(total_tokens, sum(work), max(work), now, deadline)
         if refusal:
             return refusal
-        work_after = [*accumulate(reversed(work), initial=0.0)][::-1]
-        entry = _Waiting(request, tokens, work, work_after, deadline, self._virtual_time)
-        self._waiting[request] = entry
+        entry = _Entry(request, tokens, work, deadline, self._virtual_time)
+        self._entries[request] = self._waiting[request] = entry
         self._queued_tokens += total_tokens
         self._take_turn(entry)
         return None
 
     def expire(self, now: float) -> list[Hashable]:
         """Drops the requests whose deadline has passed, and names them. What is in a batch already is computed."""
-        late = [entry.request for entry in self._waiting.values() if entry.deadline <= now]
+        queued = (*self._waiting.values(), *(entry for entry, _ in self._again if not entry.waits))
+        late = dict.fromkeys(entry.request for entry in queued if entry.deadline <= now)
         for request in late:
             self.cancel(request)
-        return late
+        return list(late)
 
     def cancel(self, request: Hashable) -> None:
         """Drops what is still queued of a request; one that isn't queued is no error."""
-        entry = self._waiting.pop(request, None)
-        if entry:
-            entry.dropped = True
-            self._queued_tokens -= sum(entry.tokens[entry.next :])
+        entry = self._entries.pop(request, None)
+        if not entry:
+            return
+        entry.dropped = True
+        if self._waiting.pop(request, None):
+            self._queued_tokens -= sum(entry.tokens[document] for document in entry.order[entry.next :])
+        if entry.again:
+            self._queued_tokens -= sum(batch.tokens for other, batch in self._again if other is entry)
+            self._again = deque((other, batch) for other, batch in self._again if other is not entry)
 
     def next_batch(self) -> Batch | None:
-        """The documents to compute next, or None if none wait. The caller reports it with `finished` or `failed`."""
-        documents: dict[Hashable, list[int]] = {}
+        """The documents to compute next, or None if none wait. The caller reports it with `finished`, `failed` or
+        `requeue`."""
+        if self._again:
+            lost, batch = self._again.popleft()
+            lost.again -= 1
+            self._queued_tokens -= batch.tokens
+            return self._start(batch, [lost])
+        budget = self._budget()
+        taken: dict[Hashable, list[int]] = {}
+        entries: list[_Entry] = []
         tokens, work = 0, 0.0
         while entry := self._least_served():
-            size = entry.tokens[entry.next]
-            if documents and tokens + size > self._token_budget:
+            size = entry.tokens[entry.order[entry.next]]
+            if taken and tokens + size > budget:
                 break
             heapq.heappop(self._turns)
-            documents.setdefault(entry.request, []).append(entry.next)
+            if entry.request not in taken:
+                entries.append(entry)
+                taken[entry.request] = []
+            self._virtual_time = entry.tag
+            document = entry.take()
+            taken[entry.request].append(document)
             tokens += size
-            work += entry.work[entry.next]
+            work += entry.work[document]
             self._queued_tokens -= size
-            self._virtual_time = entry.served
-            entry.served += entry.work[entry.next]
-            entry.next += 1
-            if entry.next < len(entry.tokens):
+            if entry.waits:
                 self._take_turn(entry)
             else:
                 del self._waiting[entry.request]
-        if not documents:
+        if not taken:
             return None
-        self._computing += work
-        return Batch(tuple(Slice(request, tuple(taken)) for request, taken in documents.items()), tokens, work)
+        slices = tuple(Slice(request, tuple(documents)) for request, documents in taken.items())
+        return self._start(Batch(slices, tokens, work), entries)
 
     def finished(self, batch: Batch, seconds: float, *, now: float) -> None:
         """Reports a batch as computed, in so many seconds."""
         self.failed(batch)
-        if law := self._law():
-            seconds = min(seconds, OUTLIER * (law[0] + law[1] * batch.work))
+        if expected := self.expected_s(batch):
+            seconds = min(seconds, OUTLIER * expected)
         self._pace.add(batch.work, seconds)
         self._measured_at = now
 
     def failed(self, batch: Batch) -> None:
         """Reports a batch as given up: the time it took tells nothing."""
-        self._computing = max(0.0, self._computing - batch.work)
+        for entry in self._end(batch):
+            self._forget_if_done(entry)
 
-    def _take_turn(self, entry: _Waiting) -> None:
+    def requeue(self, batch: Batch) -> None:
+        """Reports that the engine was lost before it had computed the batch. Its documents are the next to be
+        computed, each request's in a batch of its own."""
+        for entry, part in zip(self._end(batch), batch.slices, strict=True):
+            if entry.dropped:
+                continue
+            tokens = sum(entry.tokens[document] for document in part.documents)
+            work = sum(entry.work[document] for document in part.documents)
+            entry.again += 1
+            self._again.append((entry, Batch((part,), tokens, work, again=True)))
+            self._queued_tokens += tokens
+
+    def expected_s(self, batch: Batch) -> float | None:
+        """What the batch should take; None before anything was measured."""
+        law = self._law()
+        return law and law[0] + law[1] * batch.work
+
+    def _budget(self) -> int:
+        """Tokens of the next batch: what is queued is shared out between the engines, so that each has something to
+        do and they end at about the same time."""
+        share = math.ceil(self._queued_tokens / max(1, self.engines))
+        return min(self._token_budget, max(SMALLEST_SHARE, share))
+
+    def _start(self, batch: Batch, entries: list[_Entry]) -> Batch:
+        for entry in entries:
+            entry.computing += 1
+        self._computing[batch] = entries
+        self._computing_work += batch.work
+        return batch
+
+    def _end(self, batch: Batch) -> list[_Entry]:
+        """The requests that had documents in it, in the order of its slices."""
+        entries = self._computing.pop(batch)
+        self._computing_work = self._computing_work - batch.work if self._computing else 0.0
+        for entry in entries:
+            entry.computing -= 1
+        return entries
+
+    def _forget_if_done(self, entry: _Entry) -> None:
+        if entry.is_done and not entry.dropped:
+            del self._entries[entry.request]
+
+    def _take_turn(self, entry: _Entry) -> None:
         self._arrivals += 1
-        heapq.heappush(self._turns, (entry.served, self._arrivals, entry))
+        heapq.heappush(self._turns, (entry.tag, self._arrivals, entry))
 
-    def _least_served(self) -> _Waiting | None:
+    def _least_served(self) -> _Entry | None:
         while self._turns:
             entry = self._turns[0][2]
             if not entry.dropped:
@@ -248,29 +358,40 @@ class Scheduler:
             return 1.0
         return 1 + DOUBT_AT_START / (1 + self._pace.seconds) + (now - self._measured_at) / DOUBT_AFTER_S
 
-    def _refuse(self, tokens: int, work: float, now: float, deadline: float) -> Refusal | None:
+    def _refuse(self, tokens: int, work: float, longest: float, now: float, deadline: float) -> Refusal | None:
+        """`work` is the request's, `longest` that of its longest document, which only one engine can compute."""
         law = self._law()
         if law is None:
             return self._refuse_for_room(tokens, None, 0.0)
         per_batch, per_work = law
         unit = per_work + per_batch * tokens / (work * self._token_budget) if work else per_work  # of a full batch
-        ahead = self._computing + sum(min(entry.remaining, work) for entry in self._waiting.values())
-        estimate = max(per_batch + per_work * (ahead + work), unit * (ahead + work))
+        ahead = (
+            self._computing_work
+            + sum(batch.work for _, batch in self._again)
+            + sum(min(entry.remaining, work) for entry in self._waiting.values())
+        )
+
+        def seconds(work: float) -> float:
+            shared = max(work / max(1, self.engines), longest)
+            return max(per_batch + per_work * shared, unit * shared)
+
+        estimate = seconds(ahead + work)
         left = deadline - now
 
-        refusal = self._refuse_for_room(tokens, estimate, unit)
+        refusal = self._refuse_for_room(tokens, estimate, unit / max(1, self.engines))
         if refusal:
             return refusal
-        alone, doubt = max(per_batch + per_work * work, unit * work), self._doubt(now)
-        if alone > doubt * self._time_limit_s:
+        doubt = self._doubt(now)
+        if seconds(work) > doubt * self._time_limit_s:
             return Refusal("too_large", estimate, None)
         if estimate > (left if ahead else doubt * left):
             return Refusal("too_late", estimate, max(LEAST_RETRY_S, estimate - left))
-        if self._makes_others_late(work, now, unit):
+        if self._makes_others_late(work, now, unit / max(1, self.engines)):
             return Refusal("makes_others_late", estimate, max(LEAST_RETRY_S, estimate))
         return None
 
     def _refuse_for_room(self, tokens: int, estimate: float | None, unit: float) -> Refusal | None:
+        """`unit` is seconds per work, of all engines together."""
         if tokens > self._max_queued_tokens:
             return Refusal("too_large", estimate, None)
         excess = self._queued_tokens + tokens - self._max_queued_tokens
@@ -286,10 +407,11 @@ class Scheduler:
         A promise that is broken anyway doesn't count, or one hopeless request would shut the door.
         """
         ordered = sorted(self._waiting.values(), key=lambda entry: entry.remaining)
-        smaller = self._computing
+        smaller = self._computing_work
         for index, entry in enumerate(ordered):
             ends = now + unit * (smaller + (len(ordered) - index) * entry.remaining)
-            if ends <= entry.deadline < ends + unit * min(work, entry.remaining):
+            share = entry.remaining * (BULK_WEIGHT if entry.is_bulk else 1)
+            if ends <= entry.deadline < ends + unit * min(work, share):
                 return True
             smaller += entry.remaining
         return False
