@@ -29,15 +29,18 @@ from inference_container.errors import (
     TookTooLong,
     Unforeseen,
 )
-from inference_container.logs import LOGGER, log_event
+from inference_container.logs import INFERENCE_ID, LOGGER, log_event
 from inference_container.metrics import CONTENT_TYPE, Metrics
 from inference_container.served import EncodedTask
 from inference_container.service import RerankService
+from rerank_toolkit.contracts import wire
 from rerank_toolkit.contracts.settings import Settings
 from rerank_toolkit.contracts.wire import CUSTOM_ATTRIBUTES, ErrorBody, encode_origin
 
 RERANK_PATHS = ("/invocations", "/rerank", "/v1/rerank", "/v2/rerank")
-INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
+
+_MOST_ID_CHARACTERS = 64
+"""Of an Inference-Id, as SageMaker takes them; whoever calls without SageMaker must not fill the log."""
 
 _STARTING_RETRY_S = 5.0
 
@@ -63,6 +66,7 @@ class Application:
         self._time_limit_s = settings.time_limit_s
         self._metrics = metrics
         metrics.ready.set_function(lambda: float(self._not_ready() is None))
+        metrics.in_flight.set_function(lambda: float(self._in_flight))
         self._bodies = BodyReader(max_mb=settings.max_body_mb, time_limit_s=settings.time_limit_s)
         self._phase: Literal["starting", "ready", "draining"] = "starting"
         self._service: RerankService | None = None
@@ -107,6 +111,7 @@ class Application:
 
     async def _rerank(self, request: Request) -> Response:
         call = _Call(request)
+        INFERENCE_ID.set(request.headers.get(wire.INFERENCE_ID, "")[:_MOST_ID_CHARACTERS] or None)
         self._in_flight += 1
         self._idle.clear()
         try:
@@ -173,11 +178,12 @@ class Application:
         return response
 
     def _finish(self, call: _Call, status: int, outcome: str, body: bytes, **details: object) -> Response:
-        response = _respond(status, body)
+        total_s = time.monotonic() - call.started
+        response = _respond(status, body, _headers(call, total_s))
         if self._service:
-            origin = self._service.model.origin(call.encoded, call.scores, startup_s=self._startup_s)
+            origin = self._service.model.origin(call.encoded, call.scores, startup_s=self._startup_s, total_s=total_s)
             response.headers[CUSTOM_ATTRIBUTES] = encode_origin(origin)
-        self._count(call, outcome)
+        self._count(call, outcome, total_s)
         log_event(
             "request",
             level=logging.ERROR if status == HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO,
@@ -189,23 +195,41 @@ class Application:
             tokens=call.encoded.tokens if call.encoded else None,
             truncated_documents=len(call.encoded.truncated) if call.encoded else None,
             batches=call.scores.batches if call.scores else None,
+            padding_ratio=round(call.scores.padding_ratio, 3) if call.scores else None,
             queue_ms=round(call.scores.queue_s * 1e3, 2) if call.scores else None,
             inference_ms=round(call.scores.inference_s * 1e3, 2) if call.scores else None,
-            total_ms=round((time.monotonic() - call.started) * 1e3, 2),
-            inference_id=call.request.headers.get(INFERENCE_ID),
+            total_ms=round(total_s * 1e3, 2),
             **details,
         )
         return response
 
-    def _count(self, call: _Call, outcome: str) -> None:
+    def _count(self, call: _Call, outcome: str, total_s: float) -> None:
         metrics = self._metrics
         metrics.requests.labels(call.dialect.name, outcome).inc()
         if call.encoded and call.scores:
             metrics.documents.inc(len(call.encoded.pairs.ids))
             metrics.tokens.inc(call.encoded.tokens)
             metrics.truncated.inc(len(call.encoded.truncated))
+            metrics.request_seconds.observe(total_s)
             metrics.queue_seconds.observe(call.scores.queue_s)
             metrics.inference_seconds.observe(call.scores.inference_s)
+
+
+def _headers(call: _Call, total_s: float) -> dict[str, str]:
+    headers = {wire.TOTAL_TIME: _milliseconds(total_s)}
+    if call.encoded and call.scores:
+        headers |= {
+            wire.QUEUE_TIME: _milliseconds(call.scores.queue_s),
+            wire.INFERENCE_TIME: _milliseconds(call.scores.inference_s),
+            wire.COMPUTE_TOKENS: str(call.encoded.tokens),
+            wire.PADDING_RATIO: f"{call.scores.padding_ratio:.3f}",
+            wire.TRUNCATED_DOCUMENTS: str(len(call.encoded.truncated)),
+        }
+    return headers
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1e3))
 
 
 async def _unless_caller_leaves(request: Request, answer: Coroutine[Any, Any, Result]) -> Result:

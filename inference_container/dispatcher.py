@@ -13,13 +13,13 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from inference_container.engines import Engine, RaggedBatch
+from inference_container.engines import Engine, RaggedBatch, computed_tokens
 from inference_container.errors import (
     EngineFailed,
     NotReady,
@@ -31,7 +31,7 @@ from inference_container.errors import (
     WouldBeLate,
 )
 from inference_container.logs import LOGGER, log_event
-from inference_container.metrics import Metrics
+from inference_container.metrics import Metrics, padding_ratio
 from rerank_toolkit.scheduling import Batch, Refusal, Scheduler
 
 MOST_FAILURES = 5
@@ -58,6 +58,8 @@ class Scores:
     queue_s: float
     """The rest of its time here."""
     batches: int
+    padding_ratio: float
+    """Share of the tokens computed for this request that was padding."""
 
 
 class Dispatcher:
@@ -178,6 +180,7 @@ class Dispatcher:
         start = time.monotonic()
         logits = self._score(ragged)
         seconds = time.monotonic() - start
+        computed = ragged.tokens if isinstance(logits, EngineFailed) else computed_tokens(self._engine, ragged)
         with self._changed:
             if isinstance(logits, EngineFailed):
                 self._scheduler.failed(batch)
@@ -190,12 +193,13 @@ class Dispatcher:
                 if isinstance(logits, EngineFailed):
                     self._fail(job, logits)
                 else:
+                    job.computed_tokens += job.tokens(documents) * computed / ragged.tokens
                     self._add(job, documents, logits[first : first + len(documents)], seconds)
                 first += len(documents)
         if self._failures == MOST_FAILURES:
             log_event("unhealthy", level=logging.ERROR, detail=f"{self.fault}; this process has to be replaced")
-        self._metrics.batch_tokens.observe(ragged.tokens)
-        self._metrics.batch_sequences.observe(ragged.sequences)
+        if not isinstance(logits, EngineFailed):
+            self._metrics.observe_batch(sequences=ragged.sequences, tokens=ragged.tokens, computed_tokens=computed)
 
     def _score(self, batch: RaggedBatch) -> NDArray[np.float32] | EngineFailed:
         try:
@@ -226,6 +230,7 @@ class Dispatcher:
                     inference_s=job.inference_s,
                     queue_s=max(0.0, time.monotonic() - job.submitted - job.inference_s),
                     batches=job.batches,
+                    padding_ratio=padding_ratio(job.tokens(range(len(job.work.ids))), job.computed_tokens),
                 )
             )
 
@@ -246,6 +251,7 @@ class Dispatcher:
 
     def _note_queue(self) -> None:
         self._metrics.queued_tokens.set(self._scheduler.queued_tokens)
+        self._metrics.queued_requests.set(self._scheduler.queued_requests)
 
 
 class _Job:
@@ -260,7 +266,11 @@ class _Job:
         self.missing = len(work.ids)
         self.inference_s = 0.0
         self.batches = 0
+        self.computed_tokens = 0.0  # its share of the batches it was in, padding included
         self._loop = loop
+
+    def tokens(self, documents: Iterable[int]) -> int:
+        return sum(len(self.work.ids[document]) for document in documents)
 
     def resolve(self, result: Scores | ServingError) -> None:
         """From any thread; one who has stopped waiting is not told."""

@@ -89,7 +89,7 @@ class ServedModel:
         )
         return pairs, [flops(self.manifest.shape, length) for length in pairs.lengths]
 
-    def origin(self, encoded: EncodedTask | None, scores: Scores | None, *, startup_s: float) -> Origin:
+    def origin(self, encoded: EncodedTask | None, scores: Scores | None, *, startup_s: float, total_s: float) -> Origin:
         """How an answer was made; of an answer without scores, by what it would have been."""
         memory, peak = resident_memory_mib()
         hardware = self.hardware
@@ -109,9 +109,12 @@ class ServedModel:
             gpu=hardware.gpu or "",
             queue_ms=scores.queue_s * 1e3 if scores else 0.0,
             inference_ms=scores.inference_s * 1e3 if scores else 0.0,
+            total_ms=total_s * 1e3,
             tokens=encoded.tokens if encoded else 0,
             sum_squared_tokens=encoded.sum_squared_tokens if encoded else 0,
             batches=scores.batches if scores else 0,
+            padding_ratio=scores.padding_ratio if scores else None,
+            truncated_documents=len(encoded.truncated) if encoded else None,
             memory_mib=memory,
             peak_memory_mib=peak,
             startup_s=startup_s,

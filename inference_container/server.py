@@ -23,6 +23,7 @@ import psutil
 import uvicorn
 
 from inference_container.application import Application
+from inference_container.emf import embedded_metrics
 from inference_container.logs import configure_logging, log_event
 from inference_container.metrics import Metrics
 from inference_container.served import ServedModel
@@ -84,7 +85,7 @@ class _Process:
         self._settings = settings
         self._sock = sock
         self._on_ready = on_ready
-        self._metrics = Metrics()
+        self._metrics = Metrics(keep=settings.emf_interval_s > 0)
         self._application = Application(settings, self._metrics)
         self._server = _Uvicorn(
             uvicorn.Config(
@@ -107,14 +108,15 @@ class _Process:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
         serving = asyncio.create_task(self._server.serve([self._sock]))
-        try:
-            service = await self._start_unless_stopped()
-            if service:
-                await self._stop.wait()
-                await self._drain(service)
-        finally:
-            self._server.should_exit = True
-            await serving
+        async with embedded_metrics(self._metrics, self._settings):
+            try:
+                service = await self._start_unless_stopped()
+                if service:
+                    await self._stop.wait()
+                    await self._drain(service)
+            finally:
+                self._server.should_exit = True
+                await serving
 
     def _on_signal(self) -> None:
         """The first asks to drain, a second to leave without waiting."""

@@ -9,6 +9,30 @@ import msgspec
 CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 """The one header that SageMaker passes through both ways; the answer's origin travels in it as `key=value; …`."""
 
+INFERENCE_ID = "X-Amzn-SageMaker-Inference-Id"
+"""The caller's name for a request, in its log lines."""
+
+# On answers of every dialect, for callers without SageMaker in between. The first four are called and counted as
+# Text Embeddings Inference does, times in whole milliseconds.
+
+TOTAL_TIME = "x-total-time"
+"""Milliseconds from the request's head to its answer. On refusals and errors too."""
+
+QUEUE_TIME = "x-queue-time"
+"""Milliseconds from admission to scores outside the request's own batches."""
+
+INFERENCE_TIME = "x-inference-time"
+"""Milliseconds of compute in the batches that held documents of this request, whoever else was in them."""
+
+COMPUTE_TOKENS = "x-compute-tokens"
+"""Tokens read, with the query and special tokens counted once for each document."""
+
+PADDING_RATIO = "x-padding-ratio"
+"""Share of the tokens computed for this request that was padding, 0 to 1."""
+
+TRUNCATED_DOCUMENTS = "x-truncated-documents"
+"""Documents that were cut to fit."""
+
 MOST_TEXT = 48
 """Characters of a text in that header: all of them at their longest, and the numbers, stay within its bound."""
 
@@ -64,37 +88,59 @@ class ErrorItem(msgspec.Struct, frozen=True):
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
-    """How an answer was made, as it travels in Custom-Attributes."""
+    """How an answer was made, as it travels in Custom-Attributes. What an older server doesn't tell is None."""
 
     model: str
     engine: str
     engine_version: str
     dtype: str
+    """What the engine computes in, which may be more than the artifact asks for."""
     threads: int
+    """Of all workers together."""
     workers: int = 1
+    """Processes that compute."""
     token_budget: int
+    """Tokens in one batch, at most."""
     cpu_model: str
     instruction_set: str
+    """In the catalogue's words."""
     architecture: str
     logical_cpus: int
+    """That the server may use."""
     physical_cores: int
     hardware_memory_mib: int
+    """That the server may use."""
     gpu: str = ""
     queue_ms: float
+    """From admission to scores outside the request's own batches."""
     inference_ms: float
+    """Compute of the batches that held documents of this request, whoever else was in them."""
+    total_ms: float | None = None
+    """From the request's head to its answer."""
     tokens: int
+    """Read for this request, with the query and special tokens counted once for each document."""
     sum_squared_tokens: int
+    """Sum of squared sequence lengths: attention's share of the work."""
     batches: int
+    """That held documents of this request."""
+    padding_ratio: float | None = None
+    """Share of the tokens computed for this request that was padding."""
+    truncated_documents: int | None = None
+    """Documents of this request that were cut to fit."""
     memory_mib: float
+    """Of all processes of the server, now."""
     peak_memory_mib: float
+    """Of all processes of the server, since it started."""
     startup_s: float
     """From the start of the process to the first answer of the warm-up."""
     seeded: bool = False
+    """Whether the weights are random: good for speed, worthless for ranking."""
 
 
 def encode_origin(origin: Origin) -> str:
     """At most 1,024 printable ASCII characters, as SageMaker demands; long texts in it are cut."""
-    return "; ".join(f"{name}={_plain(getattr(origin, name))}" for name in origin.__struct_fields__)
+    values = ((name, getattr(origin, name)) for name in origin.__struct_fields__)
+    return "; ".join(f"{name}={_plain(value)}" for name, value in values if value is not None)
 
 
 def decode_origin(header: str) -> Origin | None:

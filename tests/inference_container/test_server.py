@@ -272,7 +272,7 @@ def test_metrics_count_what_was_answered(server: Any) -> None:
     assert [new - old for old, new in zip(before, after, strict=True)] == [1, 1, 3, 15, 1, 1]
     assert server.metric("rerank_queued_tokens") == 0
     assert server.metric("rerank_ready") == 1
-    assert server.metric("rerank_resident_memory_bytes") > 1e7
+    assert server.metric("rerank_memory_bytes") > 1e7
     assert server.metric("rerank_batch_tokens_count") > 0
     assert 'rerank_model_info{dtype="fp32",engine="torch"' in server.http.get("/metrics").text
 
