@@ -101,8 +101,8 @@ def compare(
 
 
 def meets(option: Option, workload: Workload) -> bool:
-    """Whether the option keeps all limits of the workload, on a model that can be deployed."""
-    return option.candidate.model.served and is_fast(option, workload) and is_good(option, workload)
+    """Whether the option keeps all limits of the workload."""
+    return is_fast(option, workload) and is_good(option, workload)
 
 
 def is_fast(option: Option, workload: Workload) -> bool:
@@ -227,8 +227,6 @@ def _reason(chosen: Option, runner_up: Option | None, workload: Workload) -> str
 def _why_none(options: Sequence[Option], workload: Workload) -> str:
     if not options:
         return "no option has a price, a speed and the memory"
-    if not any(option.candidate.model.served for option in options):
-        return "this version can't serve any of these models yet"
     reasons = []
     if workload.max_p95_ms is not None and not any(option.p95_ms <= workload.max_p95_ms for option in options):
         best = min(option.p95_ms for option in options)

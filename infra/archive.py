@@ -39,8 +39,6 @@ class Archive:
         """The archive of the artifact `folder`; raises UnusableArchive, which says what to do."""
         path = folder.with_name(f"{folder.name}.tar.gz")
         model = find_model(model_name)
-        if not model.served:
-            raise UnusableArchive(f"{model.id} is of the family {model.family}, which this version can't serve yet")
         command = shlex.join(
             ["rerank", "package", model.alias, "--engine", engine, "--dtype", dtype, "--out", str(folder)]
         )

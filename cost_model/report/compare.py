@@ -120,9 +120,6 @@ def comparison_notes(comparison: Comparison, hidden: int) -> list[str]:
     if not all(option.complete for option in comparison.options):
         lines.append(AT_LEAST)
     lines += _marked(comparison)
-    models = {option.candidate.model.id: option.candidate.model for option in comparison.options}
-    if waiting := [model.alias for model in models.values() if not model.served]:
-        lines.append(f"never chosen, for this version can't serve them yet: {', '.join(waiting)}")
     if (chosen := comparison.chosen) is not None:
         praise, *rest = comparison.reason.split("; ")
         lines += ["", f"✓ {chosen.label}, {chosen.dollars_a_month}: {praise}", *(f"  {line}" for line in rest)]

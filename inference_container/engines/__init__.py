@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rerank_toolkit.catalog.shapes import SERVED_FAMILIES, Family
+from rerank_toolkit.catalog.shapes import Family
 from rerank_toolkit.contracts.manifest import Dtype
 from rerank_toolkit.contracts.manifest import Engine as EngineName
 
-FAMILIES: Mapping[EngineName, tuple[Family, ...]] = {"torch": SERVED_FAMILIES, "openvino": ()}
+FAMILIES: Mapping[EngineName, tuple[Family, ...]] = {"torch": get_args(Family), "openvino": ()}
 """The model families that each engine of this version computes."""
 
 

@@ -19,8 +19,8 @@ def load_engine(artifact: Artifact, *, threads: int) -> Engine:
     what the engine raises for a model it has no code for.
     """
     manifest = artifact.manifest
-    positions = manifest.shape.positions
-    if positions and manifest.max_tokens > positions:
+    positions = manifest.shape.positions - manifest.shape.first_position
+    if manifest.shape.positions and manifest.max_tokens > positions:
         raise InvalidInput(
             f"manifest of {artifact.path}",
             [Fault("max_tokens", f"is {manifest.max_tokens}; the model has {positions} positions")],

@@ -14,8 +14,8 @@ from safetensors.torch import load_file
 
 from inference_container.artifact import WEIGHTS, Artifact, ArtifactError
 from inference_container.checkpoints import normalise
-from inference_container.engines import FAMILIES, RaggedBatch
-from inference_container.models.bert import CrossEncoder
+from inference_container.engines import RaggedBatch
+from inference_container.models.cross_encoder import CrossEncoder
 from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.faults import Fault
@@ -40,7 +40,7 @@ class TorchEngine:
     def __init__(self, artifact: Artifact, *, threads: int) -> None:
         """Loads the weights; `threads` > 0 compute threads, which torch sets for the whole process.
 
-        Raises UnsupportedModel for a family, head or dtype without code here, ArtifactError for a file that is
+        Raises UnsupportedModel for a head or dtype without code here, ArtifactError for a file that is
         not safetensors, InvalidInput with every tensor that is missing, left over or of another size.
         """
         manifest = artifact.manifest
@@ -81,8 +81,6 @@ def passes(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 def check_supported(shape: Shape, dtype: Dtype) -> None:
     """Raises UnsupportedModel with all that keeps the torch engine from running a model of this shape."""
     reasons = []
-    if shape.family not in FAMILIES["torch"]:
-        reasons.append(f"family is {shape.family}; it runs {' and '.join(FAMILIES['torch'])}")
     if shape.labels != 1:
         reasons.append(f"labels is {shape.labels}; a reranker has one logit")
     if dtype not in DTYPES:

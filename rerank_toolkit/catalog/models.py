@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from rerank_toolkit.catalog.shapes import SERVED_FAMILIES, Family, Shape, count_parameters
+from rerank_toolkit.catalog.shapes import Family, Shape, count_parameters
 
 TABLE = Path(__file__).with_name("models.toml")
 
@@ -48,11 +48,6 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     @property
     def family(self) -> Family:
         return self.shape.family
-
-    @property
-    def served(self) -> bool:
-        """Whether this version's container can serve it."""
-        return self.family in SERVED_FAMILIES
 
     @property
     def parameters(self) -> int:

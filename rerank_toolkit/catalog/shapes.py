@@ -8,9 +8,6 @@ import msgspec
 
 Family = Literal["bert", "jinabert", "xlm-roberta", "deberta-v2"]
 
-SERVED_FAMILIES: tuple[Family, ...] = ("bert", "jinabert")
-"""Those that this version's container has code for; models of the others can be packaged and priced."""
-
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sizes of an encoder with a classification head, in the words of its config.json."""
@@ -28,6 +25,14 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Rows of the relative position table of disentangled attention."""
     labels: int = 1
     layer_norm_eps: float = 1e-12
+
+    @property
+    def first_position(self) -> int:
+        """Row of the position table for a sequence's first token.
+
+        XLM-RoBERTa counts from the row after its padding token's, whose id is 1.
+        """
+        return 2 if self.family == "xlm-roberta" else 0
 
 
 def count_parameters(shape: Shape) -> int:

@@ -338,14 +338,3 @@ def test_fewest_finds_the_smallest_that_does_or_keeps_the_least(needed):
 
     expected = [max(start, needed) if needed <= 4 * start else start for start in (1, 2, 10)]
     assert got.tolist() == expected
-
-
-def test_a_model_that_no_container_serves_yet_is_priced_and_never_chosen():
-    alone = run("bge-base")
-    beside = run("bge-base", "base", min_quality=40.0)
-
-    assert alone.options
-    assert alone.chosen is None
-    assert alone.reason == "this version can't serve any of these models yet"
-    assert beside.chosen is not None
-    assert beside.chosen.candidate.model.alias == "base"

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from inference_container.checkpoints import published_tensors
-from inference_container.models.bert import LONG, CrossEncoder, attend, bias_rows, distance_bias, reach, slopes
+from inference_container.models.attention import LONG, attend, bias_rows, distance_bias, reach, slopes
+from inference_container.models.cross_encoder import CrossEncoder
 from inference_container.seeded import seeded_tensors
 from rerank_toolkit.catalog.models import find_model, load_models
 from rerank_toolkit.catalog.shapes import Shape

@@ -15,7 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from inference_container.models.bert import CrossEncoder
+from inference_container.models.cross_encoder import CrossEncoder
 from inference_container.seeded import seeded_tensors
 from rerank_toolkit.catalog.shapes import Shape
 

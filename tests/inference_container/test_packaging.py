@@ -15,8 +15,6 @@ from tokenizers import Tokenizer
 from transformers import BertConfig, BertForSequenceClassification
 
 from inference_container.artifact import ArtifactError, archive_holds, default_folder, open_artifact
-from inference_container.engines.loading import load_engine
-from inference_container.engines.torch import UnsupportedModel
 from inference_container.packaging import WeightsUnavailable, package
 from inference_container.seeded import seeded_tensors
 from rerank_toolkit.catalog.models import Model, find_model
@@ -51,25 +49,6 @@ def test_weights_are_cast(two_layers: Model, tmp_path: Path, said: list[str], dt
     assert {tensor.dtype for tensor in weights.values()} == {{"bf16": torch.bfloat16, "fp16": torch.float16}[dtype]}
     for name, tensor in seeded_tensors(two_layers.shape, 1).items():
         np.testing.assert_allclose(weights[name].float().numpy(), tensor, rtol=precision, atol=1e-7)
-
-
-def test_a_model_that_no_engine_runs_yet_is_packaged_with_a_warning(
-    two_layers: Model, tmp_path: Path, said: list[str]
-) -> None:
-    shape = msgspec.structs.replace(two_layers.shape, family="xlm-roberta")
-    model = msgspec.structs.replace(two_layers, id="two-layer-roberta", shape=shape)
-    warning = (
-        "This version can't serve two-layer-roberta yet: its engine torch runs bert and jinabert, not xlm-roberta."
-    )
-    for reused in (False, True):
-        made = package(model, tmp_path / "out", progress=said.append)
-        assert made.reused == reused
-        assert made.note.endswith(warning)
-        assert said[0] == f"warning: {warning}"
-        said.clear()
-    with pytest.raises(UnsupportedModel):
-        load_engine(made.artifact, threads=1)
-    assert "serve" not in package(two_layers, tmp_path / "bert", progress=said.append).note
 
 
 def test_packaging_again_keeps_what_stands(two_layers: Model, tmp_path: Path, said: list[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from inference_container.checkpoints import published_tensors
-from inference_container.models.bert import CrossEncoder
+from inference_container.models.cross_encoder import CrossEncoder
 from inference_container.seeded import seeded_tensors, seeded_tokenizer
 from rerank_toolkit.catalog.models import load_models
 from rerank_toolkit.catalog.shapes import Shape, count_parameters

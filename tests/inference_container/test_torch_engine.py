@@ -145,10 +145,10 @@ def test_more_tokens_than_positions_are_refused_at_load(small_bert: Path) -> Non
 
 
 def test_all_that_the_engine_cannot_run_is_named_at_once(small_bert: Path) -> None:
-    shape = msgspec.structs.replace(open_artifact(small_bert).manifest.shape, family="deberta-v2", labels=3)
+    shape = msgspec.structs.replace(open_artifact(small_bert).manifest.shape, labels=3)
     with pytest.raises(UnsupportedModel) as caught:
         load_engine(changed(small_bert, shape=shape, dtype="int8"), threads=1)
-    for words in ("family is deberta-v2", "labels is 3", "dtype is int8"):
+    for words in ("labels is 3", "dtype is int8"):
         assert words in str(caught.value)
 
 
