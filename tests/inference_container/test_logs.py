@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -26,3 +27,34 @@ def test_the_servers_library_speaks_up_from_warnings_on(level: str, events: list
     lines = run.stderr.splitlines()
     assert len(lines) == len(events)
     assert all(f'"event":"{event}"' in line for line, event in zip(lines, events, strict=True))
+
+
+REQUESTS = """
+import asyncio, logging
+from inference_container.logs import INFERENCE_ID, LOGGER, configure_logging, log_event, log_metrics
+configure_logging("error")
+
+async def answer(name):
+    INFERENCE_ID.set(name)
+    await asyncio.sleep(0)
+    try:
+        raise LookupError("swallowed by nobody")
+    except LookupError:
+        LOGGER.exception("unforeseen")
+
+async def main():
+    await asyncio.gather(*(asyncio.create_task(answer(name)) for name in ("first", "second")))
+    log_event("stopping", level=logging.ERROR)
+    log_metrics({"_aws": {}, "Requests": 2})
+
+asyncio.run(main())
+"""
+
+
+def test_lines_of_a_request_carry_its_inference_id_and_metrics_nothing_else() -> None:
+    run = subprocess.run([sys.executable, "-c", REQUESTS], capture_output=True, text=True, check=True, timeout=60)
+    lines = [json.loads(line) for line in run.stderr.splitlines()]
+
+    assert [line.get("inference_id") for line in lines] == ["first", "second", None, None]
+    assert all("LookupError" in line["traceback"] for line in lines[:2])
+    assert lines[3] == {"_aws": {}, "Requests": 2}
