@@ -14,11 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rerank_toolkit.catalog.shapes import Family
+from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.manifest import Dtype
 from rerank_toolkit.contracts.manifest import Engine as EngineName
 
-FAMILIES: Mapping[EngineName, tuple[Family, ...]] = {"torch": get_args(Family), "openvino": ()}
+FAMILIES: Mapping[EngineName, tuple[Family, ...]] = {
+    "torch": get_args(Family),
+    "openvino": ("bert", "jinabert", "xlm-roberta"),
+}
 """The model families that each engine of this version computes."""
+
+
+class UnsupportedModel(ToolkitError):
+    """An artifact whose model an engine has no code for."""
 
 
 @dataclass(frozen=True, slots=True)

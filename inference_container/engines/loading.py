@@ -34,8 +34,11 @@ def load_engine(artifact: Artifact, *, threads: int) -> Engine:
                     f"the artifact needs the engine torch: {error}; install rerank-toolkit[serve,torch]"
                 ) from error
             return TorchEngine(artifact, threads=threads)
-        case other:
-            raise EngineMissing(
-                f"the artifact is for the engine {other}, which this version doesn't have. "
-                f"Package the model for torch: rerank package {manifest.model_id} --engine torch"
-            )
+        case "openvino":
+            try:
+                from inference_container.engines.openvino import OpenVinoEngine  # noqa: PLC0415  # 160 MB of libraries
+            except ModuleNotFoundError as error:
+                raise EngineMissing(
+                    f"the artifact needs the engine openvino: {error}; install rerank-toolkit[serve,openvino]"
+                ) from error
+            return OpenVinoEngine(artifact, threads=threads)

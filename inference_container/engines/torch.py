@@ -14,10 +14,9 @@ from safetensors.torch import load_file
 
 from inference_container.artifact import WEIGHTS, Artifact, ArtifactError
 from inference_container.checkpoints import normalise
-from inference_container.engines import RaggedBatch
+from inference_container.engines import RaggedBatch, UnsupportedModel
 from inference_container.models.cross_encoder import CrossEncoder
 from rerank_toolkit.catalog.shapes import Shape
-from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.manifest import Dtype
 
@@ -25,10 +24,6 @@ DTYPES: dict[Dtype, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat1
 TOKENS_AT_ONCE = 16_384
 """Tokens in one pass through the model; larger batches are split between sequences. Bounds the activations:
 about ten tensors of (tokens, hidden), 250 MB at hidden 384 and fp32."""
-
-
-class UnsupportedModel(ToolkitError):
-    """An artifact whose model this engine has no code for."""
 
 
 class TorchEngine:

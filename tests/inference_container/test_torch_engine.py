@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from inference_container.artifact import WEIGHTS, Artifact, ArtifactError, open_artifact
 from inference_container.engines import Engine, RaggedBatch
-from inference_container.engines.loading import EngineMissing, load_engine
+from inference_container.engines.loading import load_engine
 from inference_container.engines.torch import TOKENS_AT_ONCE, TorchEngine, UnsupportedModel, passes
 from inference_container.hardware import describe_hardware
 from inference_container.served import ServedModel
@@ -132,11 +132,6 @@ def changed(folder: Path, **fields: object) -> Artifact:
     """The artifact in `folder` with other words in its manifest."""
     artifact = open_artifact(folder)
     return Artifact(folder, msgspec.structs.replace(artifact.manifest, **fields))
-
-
-def test_an_engine_that_does_not_exist_here_is_named(small_bert: Path) -> None:
-    with pytest.raises(EngineMissing, match=r"engine openvino.*rerank package small-bert --engine torch"):
-        load_engine(changed(small_bert, engine="openvino"), threads=1)
 
 
 def test_more_tokens_than_positions_are_refused_at_load(small_bert: Path) -> None:

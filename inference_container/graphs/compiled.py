@@ -1,0 +1,49 @@
+"""A graph made ready to run on this machine's CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from rerank_toolkit.contracts.manifest import Dtype
+
+VERSION: str = openvino.__version__
+
+Precision = Literal["f32", "bf16", "f16"]
+DTYPES: Mapping[Precision, Dtype] = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
+
+
+class CompiledGraph:
+    """A graph with kernels, and the one request that runs it: not for two threads at once."""
+
+    def __init__(self, model: openvino.Model, *, threads: int, precision: Precision) -> None:
+        """Compiles `model` for `threads` > 0 threads; matrix products and what lies between them in `precision`."""
+        options = {
+            "INFERENCE_PRECISION_HINT": precision,
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": False,  # several processes would all pin themselves to the same core
+        }
+        self._request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """The graph's only output, in memory of the caller's own."""
+        tensors = {
+            name: openvino.Tensor(np.ascontiguousarray(value), shared_memory=True) for name, value in inputs.items()
+        }
+        self._request.infer(tensors)
+        output: NDArray[np.float32] = self._request.get_output_tensor(0).data
+        return output.copy()  # the request writes to it again
+
+
+def reduced_precision() -> Precision:
+    """The fastest precision of this CPU: bf16 if it multiplies that, f16 if it multiplies that (Arm), else f32."""
+    hint = openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT")  # the plugin's own default
+    if hint == openvino.Type.bf16:
+        return "bf16"
+    return "f16" if hint == openvino.Type.f16 else "f32"
