@@ -2,8 +2,7 @@
 
 Long sequences never form the whole matrix of scores, and ALiBi's heads look no further than their slope lets them.
 
-Press et al., ALiBi (arXiv:2108.12409) for the slopes; Günther et al., Jina Embeddings 2 (arXiv:2310.19923) for the
-symmetric form.
+Press et al., ALiBi (arXiv:2108.12409); Günther et al., Jina Embeddings 2 (arXiv:2310.19923) for the symmetric form.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from inference_container.alibi import slopes
 
 SCORE_BYTES = 256 * 2**20
 """Bound on one block of fp32 attention scores, for kernels that do form them: 8,192 tokens squared over 12
@@ -68,17 +69,6 @@ def attend_near(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None, distance: 
         attended = F.scaled_dot_product_attention(q[None, :, start:stop], k[None, :, near], v[None, :, near], mask)
         out.append(attended[0].transpose(0, 1).flatten(1))  # (rows, hidden)
     return torch.cat(out)
-
-
-def slopes(heads: int) -> list[float]:
-    """ALiBi's slope of each head (Press et al.).
-
-    For a power of two a geometric sequence from 2^(-8/heads) to 2^-8. Otherwise that of the next lower power,
-    then every second one of twice that power.
-    """
-    power = 2 ** int(math.log2(heads))
-    own = [2.0 ** (-8 * (i + 1) / power) for i in range(power)]
-    return own if power == heads else own + slopes(2 * power)[::2][: heads - power]
 
 
 def distance_bias(heads: int, longest: int, like: Tensor) -> Tensor:

@@ -21,17 +21,13 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import cast
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from inference_container.distance_buckets import distance_buckets
 from inference_container.models.bert import Embeddings, Layer, Spans
 from rerank_toolkit.catalog.shapes import Shape
-
-MAX_DISTANCE = 512
-"""Distances from here on share the last bucket (max_relative_positions, in v3 that of the longest sequence)."""
 
 
 class Encoder(nn.Module):
@@ -114,20 +110,3 @@ def attend(q: Tensor, k: Tensor, v: Tensor, key_of: Tensor, query_of: Tensor) ->
     scale = (3 * size) ** -0.5
     attended = F.scaled_dot_product_attention(q[None], k[None], v[None], scale * bias[None], scale=scale)
     return attended[0].transpose(0, 1).flatten(1)
-
-
-def distance_buckets(longest: int, rows: int) -> NDArray[np.int64]:
-    """The row of `rel_embeddings`, which has `rows`, for each distance -(longest - 1) to longest - 1.
-
-    Row rows / 2 is distance 0. A quarter of the rows each way are distances of their own, the others logarithmic,
-    so that MAX_DISTANCE - 1 is the last (arXiv:2111.09543's code; transformers' make_log_bucket_position).
-    """
-    span, near = rows // 2, rows // 4
-    distance = np.arange(1 - longest, longest)
-    # In fp32, as the checkpoints were trained: float64 puts some distances into the neighbouring bucket.
-    far = np.maximum(np.abs(distance), near).astype(np.float32)
-    steps = np.log(far / np.float32(near)) / np.log(np.float32((MAX_DISTANCE - 1) / near)) * np.float32(near - 1)
-    logarithmic = np.sign(distance) * (np.ceil(steps).astype(np.int64) + near)
-    buckets = np.where(np.abs(distance) <= near, distance, logarithmic)
-    clipped: NDArray[np.int64] = np.clip(buckets + span, 0, rows - 1)
-    return clipped

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import get_args
+
 import pytest
 import torch
 
+from inference_container.alibi import slopes
 from inference_container.checkpoints import published_tensors
-from inference_container.models.attention import LONG, attend, bias_rows, distance_bias, reach, slopes
+from inference_container.models.attention import LONG, attend, bias_rows, distance_bias, reach
 from inference_container.models.cross_encoder import CrossEncoder
 from inference_container.seeded import seeded_tensors
 from rerank_toolkit.catalog.models import find_model, load_models
-from rerank_toolkit.catalog.shapes import Shape
+from rerank_toolkit.catalog.shapes import Family, Shape
 
-OURS = [model.id for model in load_models().values() if model.family in ("bert", "jinabert")]
-SMALL = Shape(
-    family="bert", layers=3, hidden=48, heads=6, intermediate=80, vocabulary=320, positions=512, token_types=2
-)
+OURS = list(load_models())
 
 
 def build(shape: Shape, seed: int = 3) -> CrossEncoder:
@@ -125,42 +124,22 @@ def test_reach_is_all_keys_where_scores_are_not_numbers() -> None:
     assert reach(q, q).tolist() == [100] * 4
 
 
-@pytest.mark.parametrize("family", ["bert", "jinabert"])
-def test_gradients_reach_every_weight(family: str) -> None:
+@pytest.mark.parametrize("family", get_args(Family))
+def test_gradients_reach_every_weight(family: Family) -> None:
     """The forward pass is trainable: nothing in it writes in place or leaves the graph."""
-    model = build(Shape(family=family, layers=2, hidden=48, heads=4, intermediate=64, vocabulary=320, token_types=2,
-                        positions=16 if family == "bert" else 0))  # fmt: skip
+    sizes = {"positions": 0, "token_types": 0, "relative_positions": 0}
+    match family:
+        case "bert":
+            sizes |= {"positions": 16, "token_types": 2}
+        case "jinabert":
+            sizes |= {"token_types": 2}
+        case "xlm-roberta":
+            sizes |= {"positions": 16, "token_types": 1}
+        case "deberta-v2":
+            sizes |= {"relative_positions": 24}
+    model = build(Shape(family=family, layers=2, hidden=48, heads=4, intermediate=64, vocabulary=320, **sizes))
     ids = torch.arange(5, 25)
-    model(ids, ids % 2, [0, 12, 20]).square().sum().backward()
+    model(ids, ids % 2 * (sizes["token_types"] > 1), [0, 12, 20]).square().sum().backward()
     silent = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
     # A key's bias adds the same to all scores of a query, which softmax takes away again.
     assert [name for name in silent if not name.endswith("key.bias")] == []
-
-
-def test_bert_scores_as_transformers_does() -> None:
-    import transformers
-
-    config = transformers.BertConfig(
-        vocab_size=SMALL.vocabulary,
-        hidden_size=SMALL.hidden,
-        num_hidden_layers=SMALL.layers,
-        num_attention_heads=SMALL.heads,
-        intermediate_size=SMALL.intermediate,
-        max_position_embeddings=SMALL.positions,
-        num_labels=1,
-    )
-    ours, theirs = build(SMALL), transformers.BertForSequenceClassification(config).eval()
-    missing = theirs.load_state_dict(ours.state_dict(), strict=False).missing_keys
-    assert missing == []
-
-    random = np.random.default_rng(5)
-    lengths = [1, 2, 9, 64, 200, 512]
-    ids = [torch.from_numpy(random.integers(0, SMALL.vocabulary, length)) for length in lengths]
-    types = [torch.from_numpy(np.sort(random.integers(0, 2, length))) for length in lengths]
-    with torch.inference_mode():
-        got = ours(torch.cat(ids), torch.cat(types), [0, *np.cumsum(lengths).tolist()])[:, 0]
-        expected = torch.cat(
-            [theirs(input_ids=i[None], token_type_ids=t[None]).logits[0] for i, t in zip(ids, types, strict=True)]
-        )
-    assert expected.std() > 0.3
-    torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)

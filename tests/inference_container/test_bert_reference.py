@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from inference_container.models.cross_encoder import CrossEncoder
 from inference_container.seeded import seeded_tensors
+from rerank_toolkit.catalog.models import find_model
 from rerank_toolkit.catalog.shapes import Shape
 
 TOLERANCE = 1e-4
@@ -118,8 +120,9 @@ def ours(shape: Shape, pairs: list[tuple[NDArray[np.int64], NDArray[np.int64]]])
     model = CrossEncoder(shape)
     model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in seeded_tensors(shape, 1).items()})
     ids, types = (torch.from_numpy(np.concatenate(values)) for values in zip(*pairs, strict=True))
+    offsets = [0, *np.cumsum([len(ids) for ids, _ in pairs]).tolist()]
     with torch.inference_mode():
-        logits: NDArray[np.float32] = model(ids, types, [0, *np.cumsum(LENGTHS).tolist()])[:, 0].numpy()
+        logits: NDArray[np.float32] = model(ids, types, offsets)[:, 0].numpy()
     return logits
 
 
@@ -137,6 +140,16 @@ def test_scores_are_those_of_the_reference(
     expected = reference(shape_of(heads), pairs, Switches())
     assert expected.std() > 0.3
     np.testing.assert_allclose(ours(shape_of(heads), pairs), expected, atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("alias", ["tiny", "base"])
+def test_layers_as_published_score_as_the_reference(alias: str) -> None:
+    shape = msgspec.structs.replace(find_model(alias).shape, layers=2, vocabulary=320)
+    random = np.random.default_rng(12)
+    short = [(random.integers(0, 320, n), (np.arange(n) > n // 3).astype(np.int64)) for n in (1, 9, 40)]
+    expected = reference(shape, short, Switches())
+    assert expected.std() > 0.3
+    np.testing.assert_allclose(ours(shape, short), expected, atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize("switch", Switches.__dataclass_fields__)
