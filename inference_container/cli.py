@@ -33,12 +33,15 @@ def serve_model(
     *,
     port: Annotated[int | None, Parameter(validator=cyclopts.validators.Number(gte=0, lte=65535))] = None,
     host: str = "127.0.0.1",
+    workers: Annotated[int | None, Parameter(validator=cyclopts.validators.Number(gte=0))] = None,
     threads: Annotated[int | None, Parameter(validator=cyclopts.validators.Number(gte=0))] = None,
 ) -> None:
     """Serve an artifact on this machine, as the container does, until Ctrl-C.
 
-    Answers POST /invocations and /rerank with Jina's bodies, GET /ping and GET /metrics. One JSON line for each
-    request goes to stderr. The RERANK_… variables of the container work here too; an option overrides its variable.
+    Answers POST /invocations, /rerank and the other paths that clients of Jina, Cohere, Text Embeddings Inference,
+    LangChain and Hugging Face know, each in its own way; GET /ping and GET /metrics. One JSON line for each request
+    goes to stderr. The RERANK_… variables of the container (docs/reference/settings.md) work here too; an option
+    overrides its variable.
 
     Parameters
     ----------
@@ -48,14 +51,18 @@ def serve_model(
         Where to listen, by default RERANK_PORT or 8080; 0 takes a free port.
     host
         The address to listen on, whatever RERANK_HOST says; 0.0.0.0 lets other machines in.
+    workers
+        Processes that compute, by default RERANK_WORKERS or 0, which leaves the choice to the engine.
     threads
-        Compute threads, by default RERANK_THREADS or 0, which takes one for each physical core this process may use.
+        Compute threads of all workers together, by default RERANK_THREADS or 0, which takes one for each physical
+        core this process may use.
     """
     settings = Settings.from_environment(os.environ)
     settings = msgspec.structs.replace(
         settings,
         model_dir=str(find_artifact(model)),
         host=host,
+        workers=settings.workers if workers is None else workers,
         threads=settings.threads if threads is None else threads,
     )
     sock = listen(host, settings.port if port is None else port)

@@ -24,6 +24,9 @@ _TOKENS = (64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 _SEQUENCES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _RATIOS = (0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75)
 
+SERVED = ("model", "revision", "engine", "engine_version", "dtype")
+"""Labels of rerank_model_info."""
+
 ProcessMemory = Callable[[], Mapping[str, float]]
 """Bytes of memory by process, such as {"front": 9e7, "worker-0": 2e8}."""
 
@@ -63,14 +66,12 @@ class Metrics:
             ["dialect", "outcome"],
             registry=registry,
         )
-        self.refusals = Counter(
-            "rerank_refusals", "Requests refused before compute, by reason", ["reason"], registry=registry
-        )
+        self.refusals = Counter("rerank_refusals", "Requests refused, by reason", ["reason"], registry=registry)
         self.documents = Counter("rerank_documents", "Documents scored", registry=registry)
         self.tokens = Counter("rerank_tokens", "Tokens scored, the query counted for each document", registry=registry)
         self.truncated = Counter("rerank_truncated_documents", "Documents that were cut to fit", registry=registry)
         self.request_seconds = distribution(
-            "rerank_request_seconds", "Time of a scored request from its first byte to its answer", _SECONDS
+            "rerank_request_seconds", "Time of a scored request from its head to its answer", _SECONDS
         )
         self.queue_seconds = distribution(
             "rerank_queue_seconds",
@@ -104,18 +105,13 @@ class Metrics:
         self._model = Info("rerank_model", "What is served", registry=registry)
         self._memory = _Memory()
         registry.register(self._memory)
-        #: As Prometheus labels and embedded metrics' dimensions name what is served; empty until described.
         self.served: Mapping[str, str] = {}
+        """What is served, by the names in SERVED; empty until it is described."""
 
     def describe(self, manifest: Manifest, engine: Engine) -> None:
         """Says what is served, as labels of rerank_model_info."""
-        self.served = {
-            "model": manifest.model_id,
-            "revision": manifest.revision,
-            "engine": engine.name,
-            "engine_version": engine.version,
-            "dtype": engine.dtype,
-        }
+        told = (manifest.model_id, manifest.revision, engine.name, engine.version, engine.dtype)
+        self.served = dict(zip(SERVED, told, strict=True))
         self._model.info(dict(self.served))
 
     def watch_memory(self, processes: ProcessMemory) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -38,6 +38,8 @@ MOST_TEXT = 48
 
 
 class Text(msgspec.Struct, frozen=True):
+    """A text as an object, as some callers send it."""
+
     text: str
 
 
@@ -45,29 +47,38 @@ class RerankRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     query: str | Text
     documents: Annotated[list[str | Text], msgspec.Meta(min_length=1)]
     model: str | None = None
+    """The model that is served, by its id or alias, for who wants to be sure; another name is a fault."""
     top_n: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """How many of the best to answer with; absent: all. Also called top_k."""
     return_documents: bool = True
+    """Whether the answer brings the texts back."""
     max_doc_length: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """Tokens of each document that are read; the rest is cut."""
+    """Tokens of each document that are read; the rest is cut. Also called max_tokens_per_doc."""
     truncate: bool = True
     """False: a document that doesn't fit is an error instead of being cut."""
+    truncation_direction: Literal["right", "left"] = "right"
+    """The end of a document that is cut. An addition to Jina's API."""
 
 
 class Usage(msgspec.Struct, frozen=True):
     total_tokens: int
     """Tokens read, with the query and special tokens counted once for each document."""
     truncated_documents: int = 0
+    """Documents that were cut to fit."""
 
 
 class RankedDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     index: int
+    """Position in the request."""
     relevance_score: float
     """Between 0 and 1."""
     document: Text | None = None
+    """Where return_documents asks for it."""
 
 
 class RerankResponse(msgspec.Struct, frozen=True, kw_only=True):
     model: str
+    """Its id, with a remark if its weights are random."""
     object: str = "list"
     usage: Usage
     results: list[RankedDocument]
@@ -91,8 +102,11 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """How an answer was made, as it travels in Custom-Attributes. What an older server doesn't tell is None."""
 
     model: str
+    """By its id in the catalogue."""
     engine: str
+    """openvino or torch."""
     engine_version: str
+    """Of the library that computes."""
     dtype: str
     """What the engine computes in, which may be more than the artifact asks for."""
     threads: int
@@ -102,15 +116,19 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     token_budget: int
     """Tokens in one batch, at most."""
     cpu_model: str
+    """As the CPU calls itself."""
     instruction_set: str
-    """In the catalogue's words."""
+    """In the catalogue's words: avx2, avx512, avx512_vnni, avx512_bf16, amx, neon, sve_bf16."""
     architecture: str
+    """x86_64 or arm64."""
     logical_cpus: int
     """That the server may use."""
     physical_cores: int
+    """That the server may use."""
     hardware_memory_mib: int
     """That the server may use."""
     gpu: str = ""
+    """The first one's name; empty without."""
     queue_ms: float
     """From admission to scores outside the request's own batches."""
     inference_ms: float
