@@ -22,7 +22,7 @@ from rerank_toolkit.catalog.instances import Instance, load_instances
 from rerank_toolkit.catalog.models import Model, load_models
 from rerank_toolkit.contracts.documents import encode, write
 from rerank_toolkit.contracts.errors import NothingMeetsConstraints
-from rerank_toolkit.contracts.manifest import Dtype
+from rerank_toolkit.contracts.manifest import Dtype, Engine, artifact_name
 from rerank_toolkit.contracts.plan import Deployment, Expectation, Image, LocalArtifact, Plan
 
 REGION = "us-east-1"
@@ -77,8 +77,8 @@ def default_plan(prices: PriceBook | None = None) -> Plan:
     gpu = cheapest(prices, REGION, meets_gpu_rule)
     deployments: list[Deployment] = []
     for model in load_models().values():
-        deployments.append(_deployment(model, "Cpu", "fp32", *cpu))
-        deployments.append(_deployment(model, "Gpu", "fp16", *gpu))
+        deployments.append(_deployment(model, "Cpu", "openvino", "bf16", cpu))
+        deployments.append(_deployment(model, "Gpu", "torch", "fp16", gpu))
     return Plan(
         id="default",
         region=REGION,
@@ -89,17 +89,17 @@ def default_plan(prices: PriceBook | None = None) -> Plan:
 
 
 def _deployment(
-    model: Model, suffix: Literal["Cpu", "Gpu"], dtype: Dtype, instance: Instance, rate: Rate
+    model: Model, suffix: Literal["Cpu", "Gpu"], engine: Engine, dtype: Dtype, host: tuple[Instance, Rate]
 ) -> Deployment:
+    instance, rate = host
     hours = component(f"{instance.instance}, 1 × {MONTH_HOURS} hours", Decimal(MONTH_HOURS), rate)
     line = hours.as_cost_line()
-    folder = model.id if dtype == "fp32" else f"{model.id}-{dtype}"
     return Deployment(
         stack=f"{model.stack}{suffix}",
         model=model.id,
-        artifact=LocalArtifact(path=f"artifacts/{folder}"),
+        artifact=LocalArtifact(path=f"artifacts/{artifact_name(model.id, engine, dtype)}"),
         image=Image(repository=REPOSITORY, tag=f"{suffix.lower()}-{__version__}"),
-        engine="torch",
+        engine=engine,
         dtype=dtype,
         mode="realtime",
         instance=instance.instance,

@@ -12,8 +12,8 @@ import hashlib
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -25,14 +25,14 @@ from rerank_toolkit.catalog.models import Model
 from rerank_toolkit.contracts import documents
 from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.faults import Fault
-from rerank_toolkit.contracts.manifest import FILE_NAME, Dtype, Engine, FileDigest, Manifest
+from rerank_toolkit.contracts.manifest import FILE_NAME, Dtype, Engine, FileDigest, Manifest, artifact_name
 
 WEIGHTS = "model.safetensors"
 TOKENIZER = "tokenizer.json"
 LICENSE = "LICENSE"
 NOTICE = "NOTICE"
 
-_REQUIRED: Mapping[Engine, tuple[str, ...]] = {"torch": (WEIGHTS, TOKENIZER), "openvino": (TOKENIZER,)}
+_REQUIRED = (WEIGHTS, TOKENIZER)
 
 # fp32 weights barely compress; the lowest level still takes what little there is, in a third of the time.
 _GZIP_LEVEL = 1
@@ -71,9 +71,9 @@ class Artifact:
 _REPACKAGE = "Nothing was loaded. Fetch the artifact again, or make it again: rerank package MODEL --out DIR --force"
 
 
-def default_folder(model: Model, dtype: Dtype = "fp32") -> Path:
-    """artifacts/<model id>, or artifacts/<model id>-<dtype> for another dtype than fp32."""
-    return Path("artifacts") / (model.id if dtype == "fp32" else f"{model.id}-{dtype}")
+def default_folder(model: Model, engine: Engine = "openvino", dtype: Dtype = "bf16") -> Path:
+    """artifacts/<model id>, or artifacts/<model id>-<engine>-<dtype> for other than openvino and bf16."""
+    return Path("artifacts") / artifact_name(model.id, engine, dtype)
 
 
 def archive_path(folder: Path) -> Path:
@@ -86,23 +86,28 @@ def open_artifact(path: Path) -> Artifact:
     Raises ArtifactError with all that is missing, altered, truncated or not listed, InvalidInput for a malformed
     manifest, NewerSchema for one of a newer toolkit.
     """
-    if not path.is_dir():
-        found = "is a file; unpack it into a folder first" if path.exists() else "does not exist"
-        raise ArtifactError(path, [Fault("folder", found, "missing")], "Make one with: rerank package MODEL --out DIR")
-    if not (path / FILE_NAME).is_file() or (path / FILE_NAME).is_symlink():
-        fault = Fault(FILE_NAME, "is missing or a link, so nothing vouches for this folder", "missing")
-        raise ArtifactError(path, [fault], _REPACKAGE)
-    manifest = documents.read(path / FILE_NAME, Manifest)
+    manifest = read_manifest(path)
     faults = [*_check_listed(path, manifest), *_find_unlisted(path, manifest)]
     if faults:
         raise ArtifactError(path, faults, _REPACKAGE)
     return Artifact(path, manifest)
 
 
+def read_manifest(path: Path) -> Manifest:
+    """What the artifact in the folder `path` says it is, unchecked. Raises as open_artifact."""
+    if not path.is_dir():
+        found = "is a file; unpack it into a folder first" if path.exists() else "does not exist"
+        raise ArtifactError(path, [Fault("folder", found, "missing")], "Make one with: rerank package MODEL --out DIR")
+    if not (path / FILE_NAME).is_file() or (path / FILE_NAME).is_symlink():
+        fault = Fault(FILE_NAME, "is missing or a link, so nothing vouches for this folder", "missing")
+        raise ArtifactError(path, [fault], _REPACKAGE)
+    return documents.read(path / FILE_NAME, Manifest)
+
+
 def _check_listed(path: Path, manifest: Manifest) -> Iterator[Fault]:
-    for name in _REQUIRED[manifest.engine]:
+    for name in _REQUIRED:
         if name not in manifest.files:
-            yield Fault(name, f"is not in the manifest; an artifact for {manifest.engine} needs it", "missing")
+            yield Fault(name, "is not in the manifest; every artifact needs it", "missing")
     for name, digest in manifest.files.items():
         fault = _check_name(name) or _check_file(path, name, digest)
         if fault:
@@ -144,6 +149,10 @@ def unlisted_files(path: Path, listed: Sequence[str]) -> list[str]:
     return sorted({entry.relative_to(path).as_posix() for entry in entries} - set(listed))
 
 
+Vouch = Callable[[Artifact], Manifest]
+"""Looks at an artifact that is written but not in place yet and returns its final manifest; what it raises, ends it."""
+
+
 def write_artifact(
     out: Path,
     manifest: Manifest,
@@ -151,29 +160,44 @@ def write_artifact(
     tensors: Tensors,
     tokenizer: str,
     texts: Mapping[str, str] | None = None,
+    vouch: Vouch | None = None,
 ) -> Artifact:
     """Writes the folder `out` and the archive beside it, replacing an artifact that is there.
 
-    `manifest` says what it is, its `files` are filled in here; `tensors` go under their names into
-    model.safetensors, the JSON text `tokenizer` into tokenizer.json, `texts` (a licence) under their names.
+    What goes into the folder: see `write_folder`. `vouch` may measure the artifact before it is put in place.
     Raises ArtifactError if `out` holds files that are not an artifact's: they are not ours to delete.
     """
     refuse_foreign(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", suffix=".part", dir=out.parent) as aside:
         folder = Path(aside) / out.name
-        folder.mkdir()
-        save_file(dict(tensors), folder / WEIGHTS)
-        for name, text in {TOKENIZER: tokenizer, **(texts or {})}.items():
-            (folder / name).write_text(text, encoding="utf-8", newline="\n")
-        for file in folder.iterdir():
-            file.chmod(0o644)  # safetensors writes 0600, and the container may run as another user
-        files = {file.name: FileDigest(_sha256(file), file.stat().st_size) for file in sorted(folder.iterdir())}
-        artifact = Artifact(out, msgspec.structs.replace(manifest, files=files))
-        documents.write(folder / FILE_NAME, artifact.manifest)
+        written = write_folder(folder, manifest, tensors=tensors, tokenizer=tokenizer, texts=texts)
+        if vouch:
+            written = replace(written, manifest=vouch(written))
+            documents.write(folder / FILE_NAME, written.manifest)
         _write_tar(folder, archive_path(folder))
         _put_in_place(folder, out, Path(aside) / "replaced")
-        archive_path(folder).replace(artifact.archive)
+        archive_path(folder).replace(archive_path(out))
+    return replace(written, path=out)
+
+
+def write_folder(
+    folder: Path, manifest: Manifest, *, tensors: Tensors, tokenizer: str, texts: Mapping[str, str] | None = None
+) -> Artifact:
+    """Makes the new folder of an artifact, without an archive.
+
+    `manifest` says what it is, its `files` are filled in here; `tensors` go under their names into
+    model.safetensors, the JSON text `tokenizer` into tokenizer.json, `texts` (a licence) under their names.
+    """
+    folder.mkdir()
+    save_file(dict(tensors), folder / WEIGHTS)
+    for name, text in {TOKENIZER: tokenizer, **(texts or {})}.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    for file in folder.iterdir():
+        file.chmod(0o644)  # safetensors writes 0600, and the container may run as another user
+    files = {file.name: FileDigest(_sha256(file), file.stat().st_size) for file in sorted(folder.iterdir())}
+    artifact = Artifact(folder, msgspec.structs.replace(manifest, files=files))
+    documents.write(folder / FILE_NAME, artifact.manifest)
     return artifact
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-import ml_dtypes
-import numpy as np
-from numpy.typing import NDArray
+import msgspec
 from tokenizers import Tokenizer
 
 from inference_container.artifact import (
@@ -22,9 +21,21 @@ from inference_container.artifact import (
     refuse_foreign,
     write_archive,
     write_artifact,
+    write_folder,
 )
+from inference_container.calibration import load_calibration
 from inference_container.checkpoints import Tensors, normalise
+from inference_container.conversion import DTYPES, cast
 from inference_container.engines import FAMILIES
+from inference_container.engines.loading import EngineMissing
+from inference_container.fidelity import (
+    IS_REFERENCE,
+    FidelityTooLow,
+    find_losses,
+    measure,
+    reference_engine,
+    why_unknown,
+)
 from inference_container.sources import Source, parse_source
 from inference_container.sources.checkpoint import Checkpoint, Progress
 from rerank_toolkit import __version__
@@ -32,14 +43,7 @@ from rerank_toolkit.catalog.models import Model
 from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError
 from rerank_toolkit.contracts.faults import Fault
-from rerank_toolkit.contracts.manifest import FILE_NAME, Dtype, Engine, Manifest
-
-# int8 is not among them: it needs a gate on its fidelity first.
-_DTYPES: dict[Dtype, np.dtype[Any]] = {
-    "fp32": np.dtype(np.float32),
-    "bf16": np.dtype(ml_dtypes.bfloat16),
-    "fp16": np.dtype(np.float16),
-}
+from rerank_toolkit.contracts.manifest import FILE_NAME, Dtype, Engine, Manifest, default_dtype
 
 
 class WeightsUnavailable(ToolkitError):
@@ -70,23 +74,28 @@ def package(
     out: Path,
     *,
     source: str | None = None,
-    dtype: Dtype = "fp32",
-    engine: Engine = "torch",
+    engine: Engine = "openvino",
+    dtype: Dtype | None = None,
+    accept_loss: bool = False,
     force: bool = False,
     progress: Progress,
 ) -> Package:
     """Makes the artifact of `model` in the folder `out`, and its tar.gz beside it.
 
-    Without `source` the catalogue's are tried in order. An artifact of the same model, source, dtype, engine and
-    toolkit version is kept as it is unless `force`. Raises InvalidInput for a malformed source or one that holds
-    another model, WeightsUnavailable if none of several delivers, ArtifactError if `out` holds foreign files.
+    Without `source` the catalogue's are tried in order, without `dtype` it is the engine's default. An artifact of
+    the same model, source, dtype, engine and toolkit version is kept as it is unless `force`. Raises InvalidInput
+    for a malformed source or one that holds another model, WeightsUnavailable if none of several delivers,
+    ArtifactError if `out` holds foreign files, FidelityTooLow for real weights below their dtype's gate unless
+    `accept_loss`.
     """
-    if dtype not in _DTYPES or engine != "torch":
-        fault = Fault("engine, dtype", f"are {engine}, {dtype}; expected torch with {', '.join(_DTYPES)}")
+    dtype = dtype or default_dtype(engine)
+    if dtype not in DTYPES[engine]:
+        fault = Fault("dtype", f"is {dtype}; the engine {engine} is packaged in {', '.join(DTYPES[engine])}")
         raise InvalidInput("package", [fault])
     texts = (source,) if source else model.weights
     sources = [parse_source(text) for text in texts]
     refuse_foreign(out)
+    unknown = why_unknown(model.family, engine, dtype)
     wanted: dict[str, Any] = {
         "model_id": model.id,
         "license": model.license,
@@ -95,34 +104,72 @@ def package(
         "engine": engine,
         "dtype": dtype,
         "toolkit_version": __version__,
+        "fidelity_unknown": unknown,
     }
-    warning = _warn_unserved(model, engine)
-    if warning:
-        progress(f"warning: {warning}")
-    standing = None if force else _find_standing(out, wanted, sources, progress)
+    note = _warn(model, engine, unknown)
+    if note:
+        progress(f"warning: {note}")
+    standing = None if force else _find_standing(out, wanted, sources, progress, accept_loss=accept_loss)
     if standing:
-        return Package(standing, reused=True, note=warning)
+        return Package(standing, reused=True, note=note)
     checkpoint = _fetch(model, texts, sources, progress)
     manifest = Manifest(
         **wanted, source=checkpoint.source, revision=checkpoint.revision, seeded=checkpoint.seeded, files={}
     )
-    tensors = _cast(normalise(checkpoint.tensors, model.shape, name=checkpoint.source), dtype)
+    tensors = normalise(checkpoint.tensors, model.shape, name=checkpoint.source)
     tokenizer = _clean_tokenizer(checkpoint, model.shape)
+
+    def vouch(artifact: Artifact) -> Manifest:
+        return _vouch(artifact, tensors, tokenizer, progress, accept_loss=accept_loss)
+
     progress(f"writing {out}")
-    artifact = write_artifact(out, manifest, tensors=tensors, tokenizer=tokenizer, texts=_texts(checkpoint))
-    return Package(artifact, reused=False, note=f"{checkpoint.note} {warning}".strip())
+    artifact = write_artifact(
+        out, manifest, tensors=cast(tensors, dtype), tokenizer=tokenizer, texts=_texts(checkpoint), vouch=vouch
+    )
+    return Package(artifact, reused=False, note=f"{checkpoint.note} {note}".strip())
 
 
-def _warn_unserved(model: Model, engine: Engine) -> str:
-    """What to know of a model that can be packaged before it can be served; else empty."""
-    if model.shape.family in FAMILIES[engine]:
-        return ""
-    families = " and ".join(FAMILIES[engine])
-    return f"This version can't serve {model.id} yet: its engine {engine} runs {families}, not {model.shape.family}."
+def _vouch(artifact: Artifact, tensors: Tensors, tokenizer: str, progress: Progress, *, accept_loss: bool) -> Manifest:
+    """The manifest of an artifact not yet in place, with its fidelity to `tensors` as they were published."""
+    manifest = artifact.manifest
+    if manifest.fidelity_unknown:
+        return manifest
+    engine = reference_engine(manifest.shape.family)
+    if engine is None:
+        raise EngineMissing(f"{manifest.engine} is installed and runs {manifest.shape.family}. This is a bug.")
+    calibration = load_calibration()
+    progress(f"measuring fidelity: {manifest.engine} in {manifest.dtype} against {engine} in fp32")
+    with tempfile.TemporaryDirectory(prefix="rerank-reference-", dir=artifact.path.parent) as aside:
+        reference = write_folder(
+            Path(aside) / "reference",
+            msgspec.structs.replace(manifest, engine=engine, dtype="fp32"),
+            tensors=cast(tensors, "fp32"),
+            tokenizer=tokenizer,
+        )
+        fidelity = measure(artifact, reference, calibration)
+    losses = [] if manifest.seeded else find_losses(fidelity, manifest.dtype)
+    if losses and not accept_loss:
+        raise FidelityTooLow(manifest, losses)
+    return msgspec.structs.replace(manifest, fidelity=msgspec.structs.replace(fidelity, loss_accepted=bool(losses)))
+
+
+def _warn(model: Model, engine: Engine, unknown: str) -> str:
+    """What to know of an artifact that can't be served yet, or whose fidelity nobody measured; else empty."""
+    if model.family not in FAMILIES[engine]:
+        families = " and ".join(FAMILIES[engine]) or "no model"
+        return f"This version can't serve {model.id} so: its engine {engine} runs {families}, not {model.family}."
+    if unknown and unknown != IS_REFERENCE:
+        return f"Its fidelity to fp32 is unknown: {unknown}."
+    return ""
 
 
 def _find_standing(
-    out: Path, wanted: Mapping[str, object], sources: Sequence[Source], progress: Progress
+    out: Path,
+    wanted: Mapping[str, object],
+    sources: Sequence[Source],
+    progress: Progress,
+    *,
+    accept_loss: bool,
 ) -> Artifact | None:
     """The artifact in `out` if it is sound and what packaging would make; its archive is mended if need be."""
     if not (out / FILE_NAME).exists():
@@ -136,13 +183,27 @@ def _find_standing(
     if any(getattr(manifest, name) != value for name, value in wanted.items()) or not any(
         source.made(manifest) for source in sources
     ):
-        progress(f"{out} holds {manifest.display_name}, {manifest.dtype}, from {manifest.source}; it is replaced")
+        progress(
+            f"{out} holds {manifest.display_name} for {manifest.engine} in {manifest.dtype}, from {manifest.source}; "
+            "it is replaced"
+        )
+        return None
+    if not _still_vouched(manifest, accept_loss=accept_loss):
+        progress(f"{out} was measured on other texts, or its loss accepted; it is measured anew")
         return None
     if not archive_holds(artifact):
         progress(f"{artifact.archive} is missing or stale; it is written anew")
         write_archive(artifact)
     progress(f"{out} stands, its files are sound; kept")
     return artifact
+
+
+def _still_vouched(manifest: Manifest, *, accept_loss: bool) -> bool:
+    """Whether packaging now would accept the fidelity of the artifact that stands."""
+    if manifest.fidelity is None:
+        return bool(manifest.fidelity_unknown)
+    fresh = manifest.fidelity.calibration_sha256 == load_calibration().sha256
+    return fresh and (accept_loss or not manifest.fidelity.loss_accepted)
 
 
 def _fetch(model: Model, texts: Sequence[str], sources: Sequence[Source], progress: Progress) -> Checkpoint:
@@ -157,17 +218,6 @@ def _fetch(model: Model, texts: Sequence[str], sources: Sequence[Source], progre
     if len(failures) == 1 and isinstance(failures[0][1], InvalidInput):
         raise failures[0][1]
     raise WeightsUnavailable(model, failures)
-
-
-def _cast(tensors: Tensors, dtype: Dtype) -> dict[str, NDArray[Any]]:
-    target = _DTYPES[dtype]
-    with np.errstate(over="ignore"):  # reported below, with names
-        cast = {name: np.ascontiguousarray(tensor, dtype=target) for name, tensor in tensors.items()}
-    broken = [name for name, tensor in cast.items() if not np.isfinite(tensor).all()]
-    if broken:
-        faults = [Fault(name, f"holds values that are not finite in {dtype}") for name in broken]
-        raise InvalidInput("weights", faults)
-    return cast
 
 
 def _clean_tokenizer(checkpoint: Checkpoint, shape: Shape) -> str:

@@ -58,4 +58,5 @@ def minilm_l12(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     out = tmp_path_factory.mktemp("artifacts") / "ms-marco-MiniLM-L-12-v2"
     model = find_model("ms-marco-MiniLM-L-12-v2")
-    return package(model, out, source=model.weights[0], progress=print).artifact.path
+    made = package(model, out, source=model.weights[0], engine="torch", dtype="fp32", progress=print)
+    return made.artifact.path

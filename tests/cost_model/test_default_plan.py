@@ -51,12 +51,15 @@ def test_costs_are_the_sum_of_their_lines_and_a_month_of_hours():
         assert [line.quantity for line in lines] == [730]
 
 
-def test_artifact_folders_name_the_dtype_unless_it_is_fp32():
+def test_a_cpu_runs_what_is_packaged_by_default_and_a_gpu_another_artifact():
     for deployment in default_plan().deployments:
         assert isinstance(deployment.artifact, LocalArtifact)
-        suffix = "" if deployment.dtype == "fp32" else f"-{deployment.dtype}"
-        assert deployment.artifact.path == f"artifacts/{deployment.model}{suffix}"
-        assert deployment.dtype == ("fp16" if deployment.stack.endswith("Gpu") else "fp32")
+        if deployment.stack.endswith("Gpu"):
+            assert (deployment.engine, deployment.dtype) == ("torch", "fp16")
+            assert deployment.artifact.path == f"artifacts/{deployment.model}-torch-fp16"
+        else:
+            assert (deployment.engine, deployment.dtype) == ("openvino", "bf16")
+            assert deployment.artifact.path == f"artifacts/{deployment.model}"
 
 
 def test_a_rule_that_nothing_meets_is_an_error():

@@ -96,7 +96,7 @@ def _list_absolute(manifest: dict) -> None:
         (_change_manifest(_list_absolute), r"'/etc/hostname': is no name for a file of an artifact"),
         (
             _change_manifest(lambda manifest: manifest["files"].pop("tokenizer.json")),
-            r"tokenizer.json: is not in the manifest; an artifact for torch needs it",
+            r"tokenizer.json: is not in the manifest; every artifact needs it",
         ),
     ],
 )

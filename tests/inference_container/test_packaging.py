@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,10 +16,14 @@ from tokenizers import Tokenizer
 from transformers import BertConfig, BertForSequenceClassification
 
 from inference_container.artifact import ArtifactError, archive_holds, default_folder, open_artifact
-from inference_container.packaging import WeightsUnavailable, package
+from inference_container.packaging import WeightsUnavailable
+from inference_container.packaging import package as package_for
 from inference_container.seeded import seeded_tensors
 from rerank_toolkit.catalog.models import Model, find_model
 from rerank_toolkit.contracts.errors import InvalidInput
+
+package = partial(package_for, engine="torch")
+"""For the reference engine, in fp32 unless another dtype is given."""
 
 
 @pytest.fixture
@@ -43,12 +48,16 @@ def test_an_artifact_says_what_it_is(two_layers: Model, tmp_path: Path, said: li
 
 
 @pytest.mark.parametrize(("dtype", "precision"), [("bf16", 2**-8), ("fp16", 2**-10)])
-def test_weights_are_cast(two_layers: Model, tmp_path: Path, said: list[str], dtype: str, precision: float) -> None:
+def test_matrices_are_cast_but_norms_biases_and_head_stay_fp32(
+    two_layers: Model, tmp_path: Path, said: list[str], dtype: str, precision: float
+) -> None:
     package(two_layers, tmp_path / "out", dtype=dtype, progress=said.append)
     weights = load_torch_file(tmp_path / "out" / "model.safetensors")
-    assert {tensor.dtype for tensor in weights.values()} == {{"bf16": torch.bfloat16, "fp16": torch.float16}[dtype]}
+    narrow = {"bf16": torch.bfloat16, "fp16": torch.float16}[dtype]
     for name, tensor in seeded_tensors(two_layers.shape, 1).items():
-        np.testing.assert_allclose(weights[name].float().numpy(), tensor, rtol=precision, atol=1e-7)
+        wide = name.endswith((".bias", "LayerNorm.weight")) or "pooler" in name or "classifier" in name
+        assert weights[name].dtype == (torch.float32 if wide else narrow), name
+        np.testing.assert_allclose(weights[name].float().numpy(), tensor, rtol=0 if wide else precision, atol=1e-7)
 
 
 def test_packaging_again_keeps_what_stands(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
@@ -122,14 +131,15 @@ def test_a_folder_that_holds_other_things_is_left_alone(two_layers: Model, tmp_p
     assert said == [], "refused before anything is fetched"
 
 
-def test_int8_is_refused(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
-    with pytest.raises(InvalidInput, match="expected torch with fp32, bf16, fp16"):
+def test_a_dtype_that_the_engine_has_not_is_refused(two_layers: Model, tmp_path: Path, said: list[str]) -> None:
+    with pytest.raises(InvalidInput, match="dtype: is int8; the engine torch is packaged in fp32, bf16, fp16"):
         package(two_layers, tmp_path / "out", dtype="int8", progress=said.append)
 
 
-def test_default_folder_is_named_by_model_and_dtype(two_layers: Model) -> None:
+def test_default_folder_is_named_by_model_and_what_is_not_the_default(two_layers: Model) -> None:
     assert default_folder(two_layers) == Path("artifacts/two-layer-bert")
-    assert default_folder(two_layers, "bf16") == Path("artifacts/two-layer-bert-bf16")
+    assert default_folder(two_layers, "openvino", "int8") == Path("artifacts/two-layer-bert-openvino-int8")
+    assert default_folder(two_layers, "torch", "bf16") == Path("artifacts/two-layer-bert-torch-bf16")
 
 
 def test_the_genuine_default_model_scores_as_its_card_says(minilm_l12: Path) -> None:

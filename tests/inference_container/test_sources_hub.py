@@ -30,7 +30,7 @@ from rerank_toolkit.catalog.models import Model
 from rerank_toolkit.contracts.errors import ToolkitError
 model = msgspec.json.decode(sys.argv[1], type=Model)
 try:
-    package(model, Path(sys.argv[2]), force=True, progress=print)
+    package(model, Path(sys.argv[2]), force=True, engine="torch", progress=print)
 except ToolkitError as error:
     sys.exit(str(error))
 """

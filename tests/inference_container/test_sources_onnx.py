@@ -62,7 +62,7 @@ def test_a_folder_with_onnx_alone_is_packaged_and_says_so(two_layers: Model, che
     (checkpoint / "model.safetensors").unlink()
     (checkpoint / "config.json").unlink()
     _write_quantised(checkpoint / "model.onnx", seeded_tensors(two_layers.shape, 1))
-    made = package(two_layers, tmp_path / "out", source=f"dir:{checkpoint}", progress=print)
+    made = package(two_layers, tmp_path / "out", source=f"dir:{checkpoint}", engine="torch", progress=print)
     assert "dequantised from int8 ONNX" in made.note
     assert "dequantised from int8 ONNX" in made.artifact.file("NOTICE").read_text()
 
