@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING
 
 from inference_container.logs import log_event
-from inference_container.served import ServedModel
 from inference_container.server import listen, serve
 from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.settings import Settings
+
+if TYPE_CHECKING:
+    from inference_container.served import ServedModel
 
 FAILED = 1
 MALFORMED = 2
@@ -36,6 +39,7 @@ def _log_ready(model: ServedModel, startup_s: float) -> None:
         model=model.manifest.display_name,
         engine=model.engine.name,
         dtype=model.engine.dtype,
+        workers=len(model.replicas),
         threads=model.threads,
         startup_s=round(startup_s, 2),
     )

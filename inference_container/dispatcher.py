@@ -1,9 +1,9 @@
-"""Between the event loop and the engine: one compute thread, fed by the shared scheduling policy.
+"""Between the event loop and the engines: a compute thread for each, all fed by the shared scheduling policy.
 
-score() ─► Scheduler.submit ─► compute thread: next_batch ─► Engine.score ─► the caller's future
-   │ refused                        │ expired                    │ raised, or not finite
-   ▼                                ▼                            ▼
-Refused                        TookTooLong                  EngineFailed, for that batch's requests alone
+score() ─► Scheduler.submit ─► a free thread: next_batch ─► Engine.score ─► the caller's future
+   │ refused                        │ expired            │ lost: once more     │ raised, or not finite
+   ▼                                ▼                    ▼ lost again          ▼
+Refused                        TookTooLong          WorkerDied            EngineFailed, for that batch's requests alone
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +29,30 @@ from inference_container.errors import (
     RequestTooLarge,
     ServingError,
     TookTooLong,
+    WorkerDied,
     WouldBeLate,
 )
 from inference_container.logs import LOGGER, log_event
 from inference_container.metrics import Metrics, padding_ratio
+from inference_container.workers.worker import EngineRaised, WorkerLost
+from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.scheduling import Batch, Refusal, Scheduler
 
 MOST_FAILURES = 5
-"""Batches that may fail one after the other. One may hold something odd; but an error of CUDA, for one, stays
-until the process ends."""
+"""Batches of one engine that may fail one after the other. One may hold something odd; but an error of CUDA, for one,
+stays until the process ends: so it is ended, and another started."""
+
+PATIENCE = 20.0
+LEAST_PATIENCE_S = 30.0
+MOST_PATIENCE_S = 300.0
+"""A batch may take so many times what was expected, but at least so long; the most is for when nothing is known."""
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+"""Between tries to start an engine again: each pause is twice the one before."""
+
+_LOOK_S = 1.0
+"""How often an idle engine is looked at: whether it is still there."""
 
 Sequences = Sequence[NDArray[np.int32]]
 
@@ -54,7 +70,7 @@ class Work:
 class Scores:
     logits: NDArray[np.float32]  # (documents,)
     inference_s: float
-    """Of the batches that held documents of this request, whoever else was in them."""
+    """Time in which a batch that held documents of this request was computed, whoever else was in it."""
     queue_s: float
     """The rest of its time here."""
     batches: int
@@ -62,36 +78,64 @@ class Scores:
     """Share of the tokens computed for this request that was padding."""
 
 
+class Replica(Engine, Protocol):
+    """One of several equal engines, which may be lost and started again."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it could score now. From any thread."""
+
+    def start(self) -> None:
+        """Makes it alive, unless it is, however long that takes. Raises ToolkitError."""
+
+    def end(self) -> None:
+        """Makes it lost, whatever it does. From any thread."""
+
+    def score(self, batch: RaggedBatch, *, timeout_s: float | None = None) -> NDArray[np.float32]:
+        """Relevance logits, (sequences,). Raises EngineRaised; WorkerLost, also after `timeout_s`."""
+
+
 class Dispatcher:
-    """Owns the engine. `score` may be called from one event loop; compute happens in a thread of its own."""
+    """Feeds engines. `score` may be called from one event loop; each engine has a thread that waits for it."""
 
     def __init__(
-        self, engine: Engine, *, token_budget: int, max_queued_tokens: int, time_limit_s: float, metrics: Metrics
+        self,
+        replicas: Sequence[Replica],
+        *,
+        token_budget: int,
+        max_queued_tokens: int,
+        time_limit_s: float,
+        metrics: Metrics,
     ) -> None:
-        self._engine = engine
         self._metrics = metrics
         self._max_queued_tokens = max_queued_tokens
         self._time_limit_s = time_limit_s
         self._scheduler = Scheduler(
-            token_budget=token_budget, max_queued_tokens=max_queued_tokens, time_limit_s=time_limit_s
+            token_budget=token_budget,
+            max_queued_tokens=max_queued_tokens,
+            time_limit_s=time_limit_s,
+            engines=sum(replica.alive for replica in replicas),
         )
+        self._metrics.workers.set(self._scheduler.engines)
         self._jobs: dict[Hashable, _Job] = {}
         self._numbers = itertools.count()
-        self._failures = 0
+        self._fault = "no engine has started yet"
         self._closed: str | None = None
         # Guards the scheduler, the jobs and _closed; notified when there may be something to compute.
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="compute", daemon=True)
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._run, args=[replica], name=f"compute-{number}", daemon=True)
+            for number, replica in enumerate(replicas)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def fault(self) -> str | None:
-        """Why nothing more will be answered here; None while all is well."""
-        if not self._thread.is_alive():
-            return "the compute thread has stopped"
-        if self._failures >= MOST_FAILURES:
-            return f"the engine failed on the last {self._failures} batches"
-        return None
+        """Why nothing is computed here now; None while at least one engine is up."""
+        if not any(thread.is_alive() for thread in self._threads):
+            return "the compute threads have stopped"
+        return None if self._scheduler.engines else self._fault
 
     async def score(self, work: Work, *, deadline: float) -> Scores:
         """The logits of `work`, by `deadline` on the clock of time.monotonic.
@@ -111,10 +155,15 @@ class Dispatcher:
                 self._forget(job)
 
     def close(self, reason: str, *, timeout_s: float) -> None:
-        """Fails whatever is left with NotReady(reason) and stops the thread, waiting for the batch in compute."""
+        """Fails whatever is left with NotReady(reason) and stops the threads, waiting so long for batches in compute.
+
+        A thread whose engine takes longer stops when that answers or is ended.
+        """
         with self._changed:
             self._close(reason)
-        self._thread.join(timeout_s)
+        end = time.monotonic() + timeout_s
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()))
 
     def _submit(self, job: _Job, deadline: float) -> None:
         with self._changed:
@@ -127,7 +176,7 @@ class Dispatcher:
                 raise self._explain(refusal, sum(tokens), deadline - now)
             self._jobs[job.number] = job
             self._note_queue()
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _explain(self, refusal: Refusal, tokens: int, left_s: float) -> Refused:
         estimate = "" if refusal.estimate_s is None else f"; it would take about {refusal.estimate_s:.1f} s"
@@ -151,72 +200,145 @@ class Dispatcher:
                 kind, why = WouldBeLate, "taking this request would make requests late that were taken before"
         return kind(f"{why}{estimate}", reason=refusal.reason, retry_after_s=refusal.retry_after_s)
 
-    def _run(self) -> None:
+    def _run(self, replica: Replica) -> None:
         try:
-            while taken := self._wait_for_batch():
-                self._compute(*taken)
+            while not self._closed:
+                if replica.alive:
+                    self._feed(replica)
+                else:
+                    self._start_again(replica)
         finally:  # whatever ended the thread, nobody is left waiting
             with self._changed:
-                self._close("the compute thread has stopped")
+                if not any(thread.is_alive() for thread in self._threads if thread is not threading.current_thread()):
+                    self._close("the compute threads have stopped")
 
-    def _wait_for_batch(self) -> tuple[Batch, list[_Part]] | None:
-        """The next batch, however long it takes to come; None when closed."""
+    def _start_again(self, replica: Replica) -> None:
+        """Tries until it is alive, or until closed."""
+        pause_s = FIRST_PAUSE_S
+        while not self._closed:
+            try:
+                replica.start()
+            except ToolkitError as error:
+                self._fault = str(error)
+                log_event("worker_not_started", level=logging.ERROR, detail=str(error), next_try_s=pause_s)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closed, pause_s)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            else:
+                self._metrics.worker_restarts.inc()
+                log_event("worker_started")
+                self._count_engine(+1)
+                return
+
+    def _feed(self, replica: Replica) -> None:
+        """Has it compute batches until it is lost, or until closed."""
+        failures = 0
+        try:
+            while taken := self._wait_for_batch(replica):
+                failures = 0 if self._compute(replica, *taken) else failures + 1
+                if failures == MOST_FAILURES:
+                    raise WorkerLost(f"the engine failed on the last {failures} batches")
+        except WorkerLost as error:
+            self._fault = f"{error}; another is being started"
+            log_event("worker_lost", level=logging.ERROR, detail=str(error))
+            replica.end()
+            self._count_engine(-1)
+
+    def _count_engine(self, change: int) -> None:
+        with self._changed:
+            self._scheduler.engines += change
+            self._metrics.workers.set(self._scheduler.engines)
+
+    def _wait_for_batch(self, replica: Replica) -> tuple[Batch, list[_Part]] | None:
+        """The next batch, however long it takes to come; None when closed. Raises WorkerLost."""
         with self._changed:
             while not self._closed:
+                if not replica.alive:
+                    raise WorkerLost("a worker process ended between two batches")
                 for number in self._scheduler.expire(time.monotonic()):
                     self._fail(self._jobs[number], TookTooLong("the time limit passed in the queue", retry_after_s=1))
                 batch = self._scheduler.next_batch()
                 self._note_queue()
                 if batch:
-                    return batch, [(self._jobs[part.request], part.documents) for part in batch.slices]
-                self._changed.wait()
+                    parts = [(self._jobs[part.request], part.documents) for part in batch.slices]
+                    now = time.monotonic()
+                    for job, _ in parts:
+                        job.begin(now)
+                    return batch, parts
+                self._changed.wait(_LOOK_S)
             return None
 
-    def _compute(self, batch: Batch, parts: list[_Part]) -> None:
+    def _compute(self, replica: Replica, batch: Batch, parts: list[_Part]) -> bool:
+        """Whether the engine computed the batch. Raises WorkerLost, after the batch was seen to."""
         ragged = RaggedBatch.of(
             [job.work.ids[document] for job, documents in parts for document in documents],
             [job.work.type_ids[document] for job, documents in parts for document in documents],
         )
         start = time.monotonic()
-        logits = self._score(ragged)
-        seconds = time.monotonic() - start
-        computed = ragged.tokens if isinstance(logits, EngineFailed) else computed_tokens(self._engine, ragged)
+        try:
+            logits = self._score(replica, ragged, self._patience(batch))
+        except WorkerLost as error:
+            self._give_back(batch, parts, error)
+            raise
+        except EngineFailed as error:
+            self._give_up(batch, parts, error)
+            return False
+        computed = computed_tokens(replica, ragged)
+        now = time.monotonic()
         with self._changed:
-            if isinstance(logits, EngineFailed):
-                self._scheduler.failed(batch)
-                self._failures += 1
-            else:
-                self._scheduler.finished(batch, seconds, now=start + seconds)
-                self._failures = 0
+            self._scheduler.finished(batch, now - start, now=now)
             first = 0
             for job, documents in parts:
-                if isinstance(logits, EngineFailed):
-                    self._fail(job, logits)
-                else:
-                    job.computed_tokens += job.tokens(documents) * computed / ragged.tokens
-                    self._add(job, documents, logits[first : first + len(documents)], seconds)
+                job.computed_tokens += job.tokens(documents) * computed / ragged.tokens
+                self._add(job, documents, logits[first : first + len(documents)], now)
                 first += len(documents)
-        if self._failures == MOST_FAILURES:
-            log_event("unhealthy", level=logging.ERROR, detail=f"{self.fault}; this process has to be replaced")
-        if not isinstance(logits, EngineFailed):
-            self._metrics.observe_batch(sequences=ragged.sequences, tokens=ragged.tokens, computed_tokens=computed)
+        self._metrics.observe_batch(sequences=ragged.sequences, tokens=ragged.tokens, computed_tokens=computed)
+        return True
 
-    def _score(self, batch: RaggedBatch) -> NDArray[np.float32] | EngineFailed:
+    def _patience(self, batch: Batch) -> float:
+        """Seconds after which an engine that has not answered is given up."""
+        with self._changed:
+            expected = self._scheduler.expected_s(batch)
+        return MOST_PATIENCE_S if expected is None else max(LEAST_PATIENCE_S, PATIENCE * expected)
+
+    def _score(self, replica: Replica, batch: RaggedBatch, patience_s: float) -> NDArray[np.float32]:
         try:
-            logits = self._engine.score(batch)
-        except Exception as error:  # any, out of memory included: this batch fails, the process goes on
+            logits = replica.score(batch, timeout_s=patience_s)
+        except WorkerLost:
+            raise
+        except EngineRaised as error:  # which the worker has logged
+            raise EngineFailed(f"the engine failed on this request ({error}); its log says more") from None
+        except Exception as error:  # any, out of memory included: this batch fails, the server goes on
             LOGGER.exception("engine raised")
-            return EngineFailed(f"the engine failed on this request ({type(error).__name__}); its log says more")
+            raise EngineFailed(
+                f"the engine failed on this request ({type(error).__name__}); its log says more"
+            ) from None
         if logits.shape != (batch.sequences,):
-            return EngineFailed(
-                f"the engine gave {logits.shape} scores for {batch.sequences} documents. This is a bug."
-            )
+            raise EngineFailed(f"the engine gave {logits.shape} scores for {batch.sequences} documents. This is a bug.")
         return logits
 
-    def _add(self, job: _Job, documents: Sequence[int], logits: NDArray[np.float32], seconds: float) -> None:
+    def _give_back(self, batch: Batch, parts: list[_Part], error: WorkerLost) -> None:
+        if batch.again:
+            self._give_up(batch, parts, WorkerDied(f"{error}, the second one that computed this request"))
+            return
+        now = time.monotonic()
+        with self._changed:
+            self._scheduler.requeue(batch)
+            for job, _ in parts:
+                job.end(now)
+            self._note_queue()
+            self._changed.notify_all()
+
+    def _give_up(self, batch: Batch, parts: list[_Part], error: ServingError) -> None:
+        with self._changed:
+            self._scheduler.failed(batch)
+            for job, _ in parts:
+                self._fail(job, error)
+
+    def _add(self, job: _Job, documents: Sequence[int], logits: NDArray[np.float32], now: float) -> None:
         job.logits[list(documents)] = logits
         job.missing -= len(documents)
-        job.inference_s += seconds
+        job.end(now)
         job.batches += 1
         if not np.isfinite(logits).all():
             bad = [document for document, logit in zip(documents, logits, strict=True) if not np.isfinite(logit)]
@@ -228,7 +350,7 @@ class Dispatcher:
                 Scores(
                     logits=job.logits,
                     inference_s=job.inference_s,
-                    queue_s=max(0.0, time.monotonic() - job.submitted - job.inference_s),
+                    queue_s=max(0.0, now - job.submitted - job.inference_s),
                     batches=job.batches,
                     padding_ratio=padding_ratio(job.tokens(range(len(job.work.ids))), job.computed_tokens),
                 )
@@ -247,7 +369,7 @@ class Dispatcher:
         self._closed = self._closed or reason
         for job in list(self._jobs.values()):
             self._fail(job, closed_error(self._closed))
-        self._changed.notify()
+        self._changed.notify_all()
 
     def _note_queue(self) -> None:
         self._metrics.queued_tokens.set(self._scheduler.queued_tokens)
@@ -267,7 +389,21 @@ class _Job:
         self.inference_s = 0.0
         self.batches = 0
         self.computed_tokens = 0.0  # its share of the batches it was in, padding included
+        self._computing = 0
+        self._since = 0.0
         self._loop = loop
+
+    def begin(self, now: float) -> None:
+        """A batch with documents of it is in compute from now on, perhaps beside others."""
+        if not self._computing:
+            self._since = now
+        self._computing += 1
+
+    def end(self, now: float) -> None:
+        """Such a batch has ended."""
+        self._computing -= 1
+        if not self._computing:
+            self.inference_s += now - self._since
 
     def tokens(self, documents: Iterable[int]) -> int:
         return sum(len(self.work.ids[document]) for document in documents)

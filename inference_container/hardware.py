@@ -8,13 +8,13 @@ from __future__ import annotations
 import math
 import os
 import platform
-import resource
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
 
+from inference_container.memory import MIB
 from rerank_toolkit.catalog.instances import InstructionSet
 from rerank_toolkit.contracts.profile import Hardware
 
@@ -39,7 +39,6 @@ _ARM_SETS: tuple[tuple[InstructionSet, frozenset[str]], ...] = (
 )
 
 UNKNOWN = "unknown"
-MIB = 1 << 20
 
 
 def describe_hardware(root: Path = Path("/")) -> Hardware:
@@ -59,19 +58,18 @@ def describe_hardware(root: Path = Path("/")) -> Hardware:
     )
 
 
-def resident_memory_mib(root: Path = Path("/")) -> tuple[float, float]:
-    """Of this process: now, and at its peak; `root` is where /proc is found."""
-    return psutil.Process().memory_info().rss / MIB, _peak_bytes(root) / MIB
+def core_groups(root: Path = Path("/")) -> list[tuple[int, ...]]:
+    """The logical CPUs of each physical core that this process may use, neighbours side by side.
 
-
-def _peak_bytes(root: Path) -> int:
-    # ru_maxrss would count what the parent held when it forked this process; but some sandboxes' kernels lack VmHWM.
-    lines = (_read(root / "proc/self/status") or "").splitlines()
-    peak = next((line for line in lines if line.startswith("VmHWM:")), None)
-    if peak:
-        return int(peak.split()[1]) * 1024
-    unit = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    Empty where a process can't or shouldn't be bound to some: under a quota of CPU time, which is granted on any of
+    them, others are bound to the same first ones; and where the system doesn't tell its cores.
+    """
+    usable = _usable_cpus()
+    quota = _cpu_quota(root)
+    if not hasattr(os, "sched_setaffinity") or (quota and quota < len(usable)):
+        return []
+    cores = _cores(root, usable)
+    return [cores[core] for core in sorted(cores)]
 
 
 def instruction_set(flags: Iterable[str]) -> str:
@@ -126,17 +124,20 @@ def _usable_cpus() -> frozenset[int]:
 
 def _physical_cores(root: Path, usable: frozenset[int]) -> int:
     """Cores behind the usable logical CPUs: two hyper-threads of a core count once."""
-    topology = root / "sys/devices/system/cpu"
-    cores = {
-        (
-            _read(topology / f"cpu{cpu}/topology/physical_package_id"),
-            _read(topology / f"cpu{cpu}/topology/core_id"),
-        )
-        for cpu in usable
-    }
-    if any(core is None for _, core in cores):
-        return psutil.cpu_count(logical=False) or len(usable)
-    return len(cores)
+    return len(_cores(root, usable)) or psutil.cpu_count(logical=False) or len(usable)
+
+
+def _cores(root: Path, usable: frozenset[int]) -> dict[tuple[int, int], tuple[int, ...]]:
+    """The usable logical CPUs by package and core; empty where the kernel doesn't tell."""
+    cores: dict[tuple[int, int], tuple[int, ...]] = {}
+    for cpu in sorted(usable):
+        topology = root / f"sys/devices/system/cpu/cpu{cpu}/topology"
+        package, core = _read(topology / "physical_package_id"), _read(topology / "core_id")
+        if package is None or core is None:
+            return {}
+        key = int(package), int(core)
+        cores[key] = (*cores.get(key, ()), cpu)
+    return cores
 
 
 def _cpu_quota(root: Path) -> float | None:

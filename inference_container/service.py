@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 import msgspec
 
-from inference_container.body import decode_json
-from inference_container.dialects import Dialect, Ranking, RerankTask
+from inference_container.body import Decoded, decode
+from inference_container.dialects import JSON, JSON_LINES, Dialect, Inquiry, Ranking, RerankTask
 from inference_container.dispatcher import Dispatcher, Scores, closed_error
 from inference_container.errors import InvalidRequest, QueueFull, RequestTooLarge
 from inference_container.metrics import Metrics
 from inference_container.served import EncodedTask, ServedModel
+from inference_container.tokenization import QueryTooLong
 from rerank_toolkit.contracts.faults import MOST_FAULTS, Fault
 from rerank_toolkit.contracts.settings import Settings
 
 _DOCUMENTS_AT_ONCE = 512
 """Tokenised in one go; in between, a request of a million can be given up. As many are rendered in no time."""
+
+_QUERIES_AT_ONCE = 512
+
+_ENCODER = msgspec.json.Encoder()
 
 _WARM_UP_LIMIT_S = 300.0
 
@@ -43,7 +48,7 @@ class RerankService:
         self._tokens_read = 0  # of requests that are being tokenised
         self._closed = ""
         self._dispatcher = Dispatcher(
-            model.engine,
+            model.replicas,
             token_budget=settings.token_budget,
             max_queued_tokens=settings.max_queued_tokens,
             time_limit_s=settings.time_limit_s,
@@ -57,38 +62,76 @@ class RerankService:
 
     async def warm_up(self) -> None:
         """Answers one request of 512 tokens, from which the dispatcher learns how fast this machine is."""
-        task = RerankTask("how fast is this machine", ["word " * 200] * 4, max_document_tokens=120)
+        task = RerankTask(["how fast is this machine"], ["word " * 200] * 4, max_document_tokens=120)
         await self.score(await self.encode(task), deadline=time.monotonic() + _WARM_UP_LIMIT_S)
 
-    async def parse(self, dialect: Dialect, body: bytearray) -> RerankTask:
-        """Raises NotJson, InvalidRequest."""
+    async def decode(self, body: bytearray, content_type: str) -> Decoded:
+        """Clears the body. Raises NotJson, NotCsv, UnsupportedEncoding, InvalidRequest for rows of other columns."""
 
-        def parse() -> RerankTask:
-            return dialect.parse(decode_json(body), self.model.names)
+        def decode_and_clear() -> Decoded:
+            decoded = decode(body, content_type)
+            body.clear()
+            return decoded
 
-        return await self._in_worker(parse)
+        return await self._in_worker(decode_and_clear)
 
-    async def encode(self, task: RerankTask) -> EncodedTask:
-        """Raises RequestTooLarge as soon as it is one, QueueFull if others that are being read leave no room,
-        QueryTooLong, InvalidRequest for documents that may not be cut."""
-        query = await self._in_worker(self.model.tokenizer.encode_query, task.query)
-        count = len(task.documents)
-        least = count * (len(query) + self.model.tokenizer.special_tokens)
-        if least > self._settings.max_queued_tokens:
-            raise self._too_large(f"{count:,} documents with this query have at least {least:,} tokens")
+    async def parse(self, dialect: Dialect, decoded: Decoded) -> Inquiry:
+        """Raises InvalidRequest."""
+        return await self._in_worker(dialect.parse, decoded.content, self.model.names)
+
+    async def encode(self, *tasks: RerankTask) -> EncodedTask:
+        """All documents, one task's after the other's.
+
+        Raises RequestTooLarge as soon as it is one, QueueFull if others that are being read leave no room,
+        InvalidRequest for queries that are too long and documents that may not be cut.
+        """
         encoded = EncodedTask()
+        count = sum(len(task.documents) for task in tasks)
         try:
-            for first in range(0, count, _DOCUMENTS_AT_ONCE):
-                last = min(first + _DOCUMENTS_AT_ONCE, count)
-                pairs, flops = await self._in_worker(self.model.encode, task, query, first, last)
-                encoded.extend(pairs, flops)
-                self._tokens_read += sum(pairs.lengths)
-                self._check_room(encoded, f"the first {last:,} of {count:,} documents")
+            for task in tasks:
+                await self._encode_task(task, encoded, count)
         finally:
             self._tokens_read -= encoded.tokens
-        if not task.truncate and encoded.truncated:
-            raise InvalidRequest([self._fault_of_cut(task, index) for index in encoded.truncated[:MOST_FAULTS]])
+        self._refuse_cuts(tasks, encoded)
         return encoded
+
+    async def _encode_task(self, task: RerankTask, encoded: EncodedTask, count: int) -> None:
+        """Adds a task to what is encoded of a request of `count` documents."""
+        queries = await self._encode_queries(task)
+        query_of = task.query_of or [0] * len(task.documents)
+        special = self.model.tokenizer.special_tokens
+        least = encoded.tokens + sum(len(queries[query]) + special for query in query_of)
+        if least > self._settings.max_queued_tokens:
+            documents = f"{len(encoded.flops) + len(task.documents):,} documents"
+            query = "this query" if len(queries) == 1 else "these queries"
+            raise self._too_large(f"{documents} with {query} have at least {least:,} tokens")
+        for first in range(0, len(task.documents), _DOCUMENTS_AT_ONCE):
+            last = min(first + _DOCUMENTS_AT_ONCE, len(task.documents))
+            pairs, flops, query_lengths = await self._in_worker(self.model.encode, task, queries, first, last)
+            encoded.extend(pairs, flops, query_lengths)
+            self._tokens_read += sum(pairs.lengths)
+            self._check_room(encoded, f"the first {len(encoded.flops):,} of {count:,} documents")
+
+    async def _encode_queries(self, task: RerankTask) -> list[list[int]]:
+        queries: list[list[int]] = []
+        for first in range(0, len(task.queries), _QUERIES_AT_ONCE):
+            queries += await self._in_worker(self._read_queries, task, first)
+        return queries
+
+    def _read_queries(self, task: RerankTask, first: int) -> list[list[int]]:
+        queries: list[list[int]] = []
+        faults: list[Fault] = []
+        for position, query in enumerate(task.queries[first : first + _QUERIES_AT_ONCE], start=first):
+            try:
+                queries.append(self.model.tokenizer.encode_query(query))
+            except QueryTooLong as error:
+                field = task.name_query(position)
+                faults += [msgspec.structs.replace(fault, field=field) for fault in error.faults]
+            if len(faults) == MOST_FAULTS:
+                break
+        if faults:
+            raise InvalidRequest(faults)
+        return queries
 
     def _check_room(self, encoded: EncodedTask, documents: str) -> None:
         if encoded.tokens > self._settings.max_queued_tokens:
@@ -111,38 +154,62 @@ class RerankService:
         """Raises as Dispatcher.score."""
         return await self._dispatcher.score(encoded.work, deadline=deadline)
 
-    async def render(self, dialect: Dialect, task: RerankTask, encoded: EncodedTask, scores: Scores) -> bytes:
-        """The answer in the dialect's JSON."""
+    async def render(self, inquiry: Inquiry, encoded: EncodedTask, scores: Scores, *, media_type: str = JSON) -> bytes:
+        """The answer in its dialect's media type: for JSON_LINES what is rendered is a list of the lines."""
         ranking = Ranking(
             model=self.model.manifest.display_name,
             logits=scores.logits,
-            tokens=encoded.tokens,
-            truncated_documents=len(encoded.truncated),
+            lengths=encoded.pairs.lengths,
+            query_lengths=encoded.query_lengths,
+            truncated=encoded.pairs.truncated,
         )
 
         def render() -> bytes:
-            return msgspec.json.encode(dialect.render(task, ranking))
+            answer = inquiry.render(ranking)
+            if media_type == JSON_LINES and isinstance(answer, list):
+                return _ENCODER.encode_lines(answer)
+            return _ENCODER.encode(answer)
 
-        return render() if len(task.documents) <= _DOCUMENTS_AT_ONCE else await self._in_worker(render)
+        return render() if inquiry.documents <= _DOCUMENTS_AT_ONCE else await self._in_worker(render)
 
     def close(self, reason: str, *, timeout_s: float) -> None:
-        """Fails what is left with NotReady(reason), and waits so long for the batch that is being computed."""
+        """Fails what is left with NotReady(reason), and waits so long for the batches that are being computed."""
         self._closed = reason
         self._workers.shutdown(wait=False, cancel_futures=True)
         self._dispatcher.close(reason, timeout_s=timeout_s)
+
+    def _refuse_cuts(self, tasks: Sequence[RerankTask], encoded: EncodedTask) -> None:
+        faults: list[Fault] = []
+        first = 0
+        for task in tasks:
+            cut = encoded.pairs.truncated[first : first + len(task.documents)]
+            if not task.truncate and any(cut):
+                faults += [self._fault_of_cut(task, index) for index in range(len(cut)) if cut[index]]
+            first += len(task.documents)
+        if faults:
+            raise InvalidRequest(faults[:MOST_FAULTS])
 
     def _fault_of_cut(self, task: RerankTask, index: int) -> Fault:
         limit = f"fit into {self.model.manifest.max_tokens:,} tokens beside the query"
         if task.max_document_tokens:
             limit = f"have at most {task.max_document_tokens:,} tokens and {limit}"
-        return Fault(f"{task.documents_field}[{index}]", f"does not {limit}, and truncate is false", "too_long")
+        return Fault(task.name_document(index), f"does not {limit}, and truncate is false", "too_long")
 
     async def _in_worker(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
         """Raises NotReady if the service is closed before a worker has come to it."""
+
+        def guarded() -> Result:
+            try:
+                return function(*args, **kwargs)
+            except Exception:
+                raise
+            except BaseException as panic:  # of the tokenizer's native code: no Exception, so it would pass every net
+                raise RuntimeError(f"native code panicked: {type(panic).__name__}") from panic
+
         try:
-            future = self._workers.submit(function, *args, **kwargs)
+            future = self._workers.submit(guarded)
         except RuntimeError:  # the workers take nothing more
             raise closed_error(self._closed) from None
         try:

@@ -5,6 +5,7 @@ usage: peak_memory.py FOLDER COUNT LENGTH; FOLDER is made: the shape of the cata
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 from inference_container.artifact import write_artifact
 from inference_container.engines import RaggedBatch
 from inference_container.engines.loading import load_engine
-from inference_container.hardware import resident_memory_mib
+from inference_container.memory import process_memory
 from inference_container.seeded import seeded_tensors, seeded_tokenizer
 from rerank_toolkit import __version__
 from rerank_toolkit.catalog.models import find_model
@@ -42,7 +43,10 @@ def main(folder: str, count: int, length: int) -> None:
     random = np.random.default_rng(0)
     ids = [random.integers(5, shape.vocabulary, length) for _ in range(count)]
     scores = engine.score(RaggedBatch.of(ids, [(np.arange(length) > 20).astype(np.int32) for _ in ids]))
-    peak = int(resident_memory_mib()[1] * 2**20)
+    memory = process_memory(os.getpid())
+    if memory is None:
+        raise ProcessLookupError
+    peak = memory.peak
     sys.stdout.buffer.write(msgspec.json.encode([peak, scores.tolist()]))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from inference_container.metrics import Metrics
 from inference_container.served import ServedModel
 from inference_container.service import RerankService
 from inference_container.tokenization import PairTokenizer
+from inference_container.workers.pool import WorkerPool
 from rerank_toolkit.contracts.manifest import Dtype
 from rerank_toolkit.contracts.settings import Settings
 from rerank_toolkit.contracts.wire import CUSTOM_ATTRIBUTES, decode_origin
@@ -46,8 +47,10 @@ class BrokenTokenizer(PairTokenizer):
 
 
 @pytest.fixture(scope="module")
-def model(small_bert: Path) -> ServedModel:
-    return ServedModel.load(Settings(model_dir=str(small_bert), threads=1))
+def model(small_bert: Path) -> Iterator[ServedModel]:
+    settings = Settings(model_dir=str(small_bert), threads=1)
+    with WorkerPool.running(settings) as pool:
+        yield ServedModel.load(settings, pool)
 
 
 def run(scenario: Scenario, model: ServedModel) -> None:

@@ -1,4 +1,4 @@
-"""One compute thread under the shared policy: sharing, failing alone, giving up, ending."""
+"""Compute threads under the shared policy: sharing, failing alone, giving up, starting again, ending."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inference_container.dispatcher import MOST_FAILURES, Dispatcher, Work
+from inference_container.dispatcher import LEAST_PATIENCE_S, MOST_FAILURES, Dispatcher, Work
 from inference_container.engines import RaggedBatch
-from inference_container.errors import EngineFailed, NotReady, QueueFull, RequestTooLarge, TookTooLong
+from inference_container.errors import EngineFailed, NotReady, QueueFull, RequestTooLarge, TookTooLong, WorkerDied
 from inference_container.metrics import Metrics
+from inference_container.workers.worker import WorkerLost
+from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.manifest import Dtype
 
 POISON = 666
@@ -24,7 +26,10 @@ FAR = 3600.0
 
 
 class SumEngine:
-    """An engine whose logit is the sum of a sequence's ids; some ids make it fail, and a gate makes it wait."""
+    """An engine whose logit is the sum of a sequence's ids; some ids make it fail, and a gate makes it wait.
+
+    It is lost when one of `deadly` comes, or when it is ended; it can be started again unless `broken`.
+    """
 
     name = "sum"
     version = "1"
@@ -35,14 +40,31 @@ class SumEngine:
         self.gate.set()
         self.entered = threading.Semaphore(0)
         self.batches: list[list[list[int]]] = []
+        self.alive = True
+        self.deadly: set[int] = set()
+        self.broken = False
+        self.starts = 0
 
-    def score(self, batch: RaggedBatch) -> NDArray[np.float32]:
+    def start(self) -> None:
+        if self.broken:
+            raise ToolkitError("it is broken")
+        self.starts += 1
+        self.alive = True
+
+    def end(self) -> None:
+        self.alive = False
+
+    def score(self, batch: RaggedBatch, *, timeout_s: float | None = None) -> NDArray[np.float32]:
+        assert timeout_s is not None
+        assert timeout_s >= LEAST_PATIENCE_S
         self.entered.release()
         assert self.gate.wait(60)
         sequences = [
             batch.ids[first:last].tolist() for first, last in zip(batch.offsets, batch.offsets[1:], strict=False)
         ]
         self.batches.append(sequences)
+        if self.deadly & {token for ids in sequences for token in ids}:
+            raise WorkerLost("a worker process ended by signal 9 (Killed)")
         if any(POISON in ids for ids in sequences):
             raise RuntimeError("poison")
         return np.array([np.nan if NOT_A_NUMBER in ids else float(sum(ids)) for ids in sequences], dtype=np.float32)
@@ -57,9 +79,9 @@ LIMIT_S = 10.0
 
 
 @contextmanager
-def dispatching(engine: SumEngine, *, token_budget: int = 8, max_queued_tokens: int = 100_000) -> Iterator[Dispatcher]:
+def dispatching(*engines: SumEngine, token_budget: int = 8, max_queued_tokens: int = 100_000) -> Iterator[Dispatcher]:
     dispatcher = Dispatcher(
-        engine,
+        engines,
         token_budget=token_budget,
         max_queued_tokens=max_queued_tokens,
         time_limit_s=LIMIT_S,
@@ -68,9 +90,10 @@ def dispatching(engine: SumEngine, *, token_budget: int = 8, max_queued_tokens: 
     try:
         yield dispatcher
     finally:
-        engine.gate.set()
+        for engine in engines:
+            engine.gate.set()
         dispatcher.close("the test is over", timeout_s=10)
-        assert dispatcher.fault == "the compute thread has stopped"
+        assert dispatcher.fault == "the compute threads have stopped"
 
 
 def within(seconds: float) -> float:
@@ -88,6 +111,11 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
 async def entered(engine: SumEngine) -> None:
     """Waits until the engine has been given another batch."""
     await asyncio.to_thread(engine.entered.acquire)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.005)
 
 
 def test_each_request_gets_its_own_scores_in_its_own_order() -> None:
@@ -150,7 +178,7 @@ def test_an_engine_that_raises_fails_only_the_requests_of_that_batch() -> None:
     run(scenario)
 
 
-def test_an_engine_that_fails_again_and_again_is_a_fault_of_the_process() -> None:
+def test_an_engine_that_fails_again_and_again_is_started_anew() -> None:
     engine = SumEngine()
 
     async def scenario() -> None:
@@ -164,9 +192,106 @@ def test_an_engine_that_fails_again_and_again_is_a_fault_of_the_process() -> Non
             await fail(MOST_FAILURES - 1)
             await dispatcher.score(work([1]), deadline=within(FAR))
             await fail(MOST_FAILURES - 1)
-            assert dispatcher.fault is None, "one success starts the count anew"
+            assert engine.starts == 0, "one success starts the count anew"
+            engine.broken = True
             await fail(1)
-            assert dispatcher.fault == "the engine failed on the last 5 batches"
+            await until(lambda: dispatcher.fault == "it is broken")
+            engine.broken = False
+            assert (await dispatcher.score(work([2]), deadline=within(FAR))).logits.tolist() == [2]
+            assert engine.starts == 1
+            assert dispatcher.fault is None
+
+
+def test_what_a_lost_engine_had_is_computed_by_another() -> None:
+    lost, other = SumEngine(), SumEngine()
+    lost.deadly, lost.broken = {1, 2, 3, 4}, True
+
+    async def scenario() -> None:
+        with dispatching(lost, other, token_budget=2) as dispatcher:
+            answers = await asyncio.gather(
+                *(dispatcher.score(work([number, 1], [number, 2]), deadline=within(FAR)) for number in (3, 4))
+            )
+            assert [answer.logits.tolist() for answer in answers] == [[4, 5], [5, 6]]
+            await until(lambda: not lost.alive or not lost.batches)
+            assert dispatcher.fault is None, "one engine is enough"
+
+    run(scenario)
+
+
+def test_who_brings_down_engines_does_so_alone_and_is_told() -> None:
+    engine = SumEngine()
+    engine.deadly = {13}
+
+    async def scenario() -> None:
+        with dispatching(engine) as dispatcher:
+            engine.gate.clear()
+            blocker = asyncio.create_task(dispatcher.score(work([9]), deadline=within(FAR)))
+            await entered(engine)
+            together = [
+                asyncio.create_task(dispatcher.score(work([number]), deadline=within(FAR))) for number in (1, 13, 2)
+            ]
+            await asyncio.sleep(0)
+            engine.gate.set()
+            one, deadly, two = await asyncio.gather(*together, return_exceptions=True)
+            await blocker
+            assert engine.batches == [[[9]], [[1], [13], [2]], [[1]], [[13]], [[2]]]
+            assert not isinstance(one, BaseException)
+            assert not isinstance(two, BaseException)
+            assert isinstance(deadly, WorkerDied)
+            assert (deadly.status, deadly.reason) == (503, "worker_died")
+            assert "ended by signal 9 (Killed), the second one that computed this request" in str(deadly)
+            assert engine.starts == 2
+
+    run(scenario)
+
+
+def test_an_engine_that_ends_with_nothing_to_do_is_noticed_and_started_again() -> None:
+    engine = SumEngine()
+
+    async def scenario() -> None:
+        with dispatching(engine) as dispatcher:
+            engine.end()
+            await until(lambda: engine.starts == 1)
+            assert (await dispatcher.score(work([1]), deadline=within(FAR))).logits.tolist() == [1]
+
+    run(scenario)
+
+
+def test_while_no_engine_is_up_requests_wait_until_their_deadline() -> None:
+    engine = SumEngine()
+    engine.alive, engine.broken = False, True
+
+    async def scenario() -> None:
+        with dispatching(engine) as dispatcher:
+            await until(lambda: dispatcher.fault == "it is broken")
+            with pytest.raises(TookTooLong):
+                await dispatcher.score(work([1]), deadline=within(0.05))
+            waiting = asyncio.create_task(dispatcher.score(work([2]), deadline=within(FAR)))
+            await asyncio.sleep(0)
+            engine.broken = False
+            assert (await waiting).logits.tolist() == [2]
+            assert dispatcher.fault is None
+
+    run(scenario)
+
+
+def test_idle_engines_share_one_request() -> None:
+    engines = [SumEngine(), SumEngine()]
+
+    async def scenario() -> None:
+        with dispatching(*engines, token_budget=2048) as dispatcher:
+            for engine in engines:
+                engine.gate.clear()
+            request = asyncio.create_task(dispatcher.score(work(*[[1] * 100] * 10), deadline=within(FAR)))
+            for engine in engines:
+                await entered(engine)  # each has a part of it before either has answered
+                engine.gate.set()
+            answer = await request
+            assert answer.logits.tolist() == [100] * 10
+            assert answer.batches > 1
+            assert answer.inference_s + answer.queue_s < 60
+
+    run(scenario)
 
     run(scenario)
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import typing
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from inference_container.hardware import describe_hardware, instruction_set, resident_memory_mib
+from inference_container.hardware import core_groups, describe_hardware, instruction_set
 from rerank_toolkit.catalog.instances import InstructionSet
 
 ICE_LAKE = "fpu sse2 avx2 avx512f avx512bw avx512_vnni"
@@ -134,24 +131,33 @@ def test_this_machine() -> None:
     assert 1 <= hardware.physical_cores <= hardware.logical_cpus <= (os.cpu_count() or 1)
     assert hardware.memory_mib > 256
     assert hardware.cpu_model
-    now, peak = resident_memory_mib()
-    assert 10 < now < hardware.memory_mib
-    assert peak > 10
 
 
-def test_peak_memory_is_this_process_s_own_not_its_parent_s() -> None:
-    ballast = np.ones(300 * 2**20, dtype=np.uint8)
-    script = "from inference_container.hardware import resident_memory_mib as r; print(r()[1])"
-    peak = float(subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout)
-
-    assert 5 < peak < ballast.nbytes / 2**20 / 2
-    assert resident_memory_mib()[1] > 300
+@pytest.mark.usefixtures("eight_cpus")
+def test_cores_are_set_apart_whole(tmp_path: Path) -> None:
+    root = write(tmp_path, {"proc/cpuinfo": CPUINFO, **topology({cpu: cpu % 4 for cpu in range(8)})})
+    assert core_groups(root) == [(0, 4), (1, 5), (2, 6), (3, 7)]
 
 
-@pytest.mark.parametrize("status", [None, "Name:\tpython\nVmRSS:\t  5 kB\n"], ids=["no file", "no VmHWM"])
-def test_a_kernel_without_a_peak_of_memory_is_asked_another_way(tmp_path: Path, status: str | None) -> None:
-    if status:
-        (tmp_path / "proc/self").mkdir(parents=True)
-        (tmp_path / "proc/self/status").write_text(status)
-    now, peak = resident_memory_mib(tmp_path)
-    assert now * 0.9 < peak < now * 1000
+@pytest.mark.parametrize(
+    "files",
+    [
+        {
+            "proc/self/cgroup": "0::/\n",
+            "sys/fs/cgroup/cpu.max": "250000 100000\n",
+            **topology({c: c for c in range(8)}),
+        },
+        topology({c: c for c in range(7)}),
+        {},
+    ],
+    ids=["a quota of time", "a core that is not told", "no topology"],
+)
+@pytest.mark.usefixtures("eight_cpus")
+def test_no_cores_are_set_apart_where_that_is_not_ours_to_do(tmp_path: Path, files: dict[str, str]) -> None:
+    assert core_groups(write(tmp_path, files)) == []
+
+
+@pytest.mark.usefixtures("eight_cpus")
+def test_a_quota_as_large_as_the_machine_is_none(tmp_path: Path) -> None:
+    files = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "800000 100000\n"}
+    assert len(core_groups(write(tmp_path, {**files, **topology({c: c for c in range(8)})}))) == 8

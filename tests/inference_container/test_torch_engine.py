@@ -21,10 +21,7 @@ from inference_container.artifact import WEIGHTS, Artifact, ArtifactError, open_
 from inference_container.engines import Engine, RaggedBatch
 from inference_container.engines.loading import load_engine
 from inference_container.engines.torch import TOKENS_AT_ONCE, TorchEngine, UnsupportedModel, passes
-from inference_container.hardware import describe_hardware
-from inference_container.served import ServedModel
 from rerank_toolkit.contracts.errors import InvalidInput
-from rerank_toolkit.contracts.settings import Settings
 
 TOLERANCE = 1e-4
 
@@ -117,11 +114,6 @@ def test_reduced_precision_stays_near_fp32(
 def test_as_many_threads_compute_as_were_asked_for(small_bert: Path, threads: int) -> None:
     load_engine(open_artifact(small_bert), threads=threads)
     assert torch.get_num_threads() == threads
-
-
-def test_zero_threads_is_one_a_physical_core(small_bert: Path) -> None:
-    served = ServedModel.load(Settings(model_dir=str(small_bert), threads=0))
-    assert served.threads == torch.get_num_threads() == describe_hardware().physical_cores
 
 
 def test_the_engine_names_itself(bert: Engine) -> None:
