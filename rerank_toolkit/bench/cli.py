@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 from cyclopts import App, ArgumentCollection, Group, Parameter
 from cyclopts.validators import LimitedChoice, Number
 
 from rerank_toolkit.bench import summary
+from rerank_toolkit.bench.interrupts import orderly_end
 from rerank_toolkit.bench.recorder import record as record_profile
 from rerank_toolkit.bench.server_process import serve
 from rerank_toolkit.catalog.instances import UnknownInstance, find_instance
@@ -40,7 +37,22 @@ TARGET = Group("Target", sort_key=0, validator=_one_target)
 TIME = Group("Time", sort_key=1, validator=LimitedChoice(0, 1))
 FLAG = {"negative": (), "show_default": False}
 
-app = App(name="bench", help="Measure an endpoint and record its profile.")
+app = App(name="bench", help="Measure an endpoint: its profile, its speed beside others', what it does under load.")
+app.command(
+    "rerank_toolkit.bench.cli_compare:compare",
+    name="compare",
+    help="Measure side by side: our server and others', models, memory and start, small requests beside large ones.",
+)
+app.command(
+    "rerank_toolkit.bench.cli_load:load",
+    name="load",
+    help="Send more than a server can do, and tell what becomes of every request.",
+)
+app.command(
+    "rerank_toolkit.bench.cli_load:drain",
+    name="drain",
+    help="End a server with SIGTERM under load, again and again, and tell whether a request was lost.",
+)
 
 
 @app.command
@@ -97,10 +109,10 @@ def record(
     format = "json" if json else format
     seconds = QUICK_S if quick else budget_seconds or BUDGET_S
     with ExitStack() as stack:
-        stack.enter_context(_orderly_end())
+        stack.enter_context(orderly_end())
         if start is not None:
             say(f"starting a server of {start}")
-            url = stack.enter_context(serve(start))
+            url = stack.enter_context(serve(start)).url
         address = url if url is not None else endpoint or ""
         client = stack.enter_context(RerankClient(address, region=region, profile=profile, retries=NO_RETRIES))
         measured = record_profile(client, seconds=seconds, progress=say, instance=instance)
@@ -131,19 +143,3 @@ def _check_instance(name: str) -> None:
         find_instance(name)
     except UnknownInstance as error:
         raise UnknownName(f"--instance: {error}") from None
-
-
-@contextmanager
-def _orderly_end() -> Iterator[None]:
-    """While the block runs, SIGTERM and a closed terminal unwind it as Ctrl-C does, so a started server is stopped."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, leave) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -11,8 +11,8 @@ from rerank_toolkit.client import RerankClient, Retries
 
 @pytest.fixture(scope="session")
 def jinabert_url(small_jinabert: Path) -> Iterator[str]:
-    with serve(small_jinabert) as url:
-        yield url
+    with serve(small_jinabert) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")

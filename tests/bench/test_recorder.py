@@ -87,7 +87,7 @@ def test_no_time_at_all_still_gives_what_a_law_needs(jinabert):
 
 
 def test_no_text_is_longer_than_the_model_reads(small_bert):
-    with serve(small_bert) as url, RerankClient(url) as client:
+    with serve(small_bert) as server, RerankClient(server.url) as client:
         cells = record(client, seconds=3, progress=lambda line: None).cells
 
     alone = sorted(cell.tokens_per_document for cell in cells if cell.documents == 1)

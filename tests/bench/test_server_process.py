@@ -17,14 +17,14 @@ def children():
 def test_a_server_is_up_in_the_block_and_gone_after_it_whatever_happens(small_jinabert):
     before = children()
 
-    with pytest.raises(KeyboardInterrupt), serve(small_jinabert) as url:
-        assert httpx.get(f"{url}/ping", trust_env=False).status_code == 200
+    with pytest.raises(KeyboardInterrupt), serve(small_jinabert) as server:
+        assert httpx.get(f"{server.url}/ping", trust_env=False).status_code == 200
         assert children() > before
         raise KeyboardInterrupt
 
     assert children() == before
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{url}/ping", trust_env=False)
+        httpx.get(f"{server.url}/ping", trust_env=False)
 
 
 def test_a_folder_that_is_no_artifact(tmp_path):
