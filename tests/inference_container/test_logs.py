@@ -31,16 +31,19 @@ def test_the_servers_library_speaks_up_from_warnings_on(level: str, events: list
 
 REQUESTS = """
 import asyncio, logging
-from inference_container.logs import INFERENCE_ID, LOGGER, configure_logging, log_event, log_metrics
+from inference_container.logs import INFERENCE_ID, configure_logging, log_event, log_metrics, log_unforeseen
 configure_logging("error")
 
 async def answer(name):
     INFERENCE_ID.set(name)
     await asyncio.sleep(0)
     try:
-        raise LookupError("swallowed by nobody")
+        try:
+            raise KeyError("what the caller wrote")
+        except KeyError as error:
+            raise LookupError("what the caller wrote") from error
     except LookupError:
-        LOGGER.exception("unforeseen")
+        log_unforeseen()
 
 async def main():
     await asyncio.gather(*(asyncio.create_task(answer(name)) for name in ("first", "second")))
@@ -56,5 +59,7 @@ def test_lines_of_a_request_carry_its_inference_id_and_metrics_nothing_else() ->
     lines = [json.loads(line) for line in run.stderr.splitlines()]
 
     assert [line.get("inference_id") for line in lines] == ["first", "second", None, None]
-    assert all("LookupError" in line["traceback"] for line in lines[:2])
+    assert all(line["traceback"].count("Error\n") == 2 for line in lines[:2]), "both exceptions, and where they were"
+    assert all("in answer\n" in line["traceback"] for line in lines[:2])
+    assert "what the caller wrote" not in run.stderr
     assert lines[3] == {"_aws": {}, "Requests": 2}
