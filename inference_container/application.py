@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -17,8 +15,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from inference_container.body import BodyReader
-from inference_container.dialects import DEFAULT, Dialect, choose_dialect
+from inference_container.batch_transform import batch_parameters
+from inference_container.body import BodyReader, Decoded
+from inference_container.dialects import (
+    DEFAULT,
+    JSON,
+    JSON_LINES,
+    PATHS,
+    ROW_DOCUMENT,
+    ROWS,
+    Dialect,
+    JsonLines,
+    detect_dialect,
+    named_dialect,
+    path_dialect,
+)
 from inference_container.dispatcher import Scores
 from inference_container.errors import (
     CallerLeft,
@@ -29,7 +40,7 @@ from inference_container.errors import (
     TookTooLong,
     Unforeseen,
 )
-from inference_container.logs import INFERENCE_ID, LOGGER, log_event
+from inference_container.logs import INFERENCE_ID, RequestLine, log_request, log_unforeseen
 from inference_container.metrics import CONTENT_TYPE, Metrics
 from inference_container.served import EncodedTask
 from inference_container.service import RerankService
@@ -37,7 +48,7 @@ from rerank_toolkit.contracts import wire
 from rerank_toolkit.contracts.settings import Settings
 from rerank_toolkit.contracts.wire import CUSTOM_ATTRIBUTES, ErrorBody, encode_origin
 
-RERANK_PATHS = ("/invocations", "/rerank", "/v1/rerank", "/v2/rerank")
+RERANK_PATHS = tuple(PATHS)
 
 _MOST_ID_CHARACTERS = 64
 """Of an Inference-Id, as SageMaker takes them; whoever calls without SageMaker must not fill the log."""
@@ -65,6 +76,7 @@ class Application:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         self._time_limit_s = settings.time_limit_s
         self._metrics = metrics
+        self._batch_parameters = batch_parameters(settings)
         metrics.ready.set_function(lambda: float(self._not_ready() is None))
         metrics.in_flight.set_function(lambda: float(self._in_flight))
         self._bodies = BodyReader(max_mb=settings.max_body_mb, time_limit_s=settings.time_limit_s)
@@ -78,6 +90,7 @@ class Application:
             routes=[
                 Route("/ping", self._ping),
                 Route("/metrics", self._scrape),
+                Route("/execution-parameters", self._execution_parameters),
                 *(Route(path, self._rerank, methods=["POST"]) for path in RERANK_PATHS),
             ],
             exception_handlers={HTTPException: _answer_http_error},
@@ -109,46 +122,64 @@ class Application:
     async def _scrape(self, _: Request) -> Response:
         return Response(self._metrics.render(), media_type=CONTENT_TYPE)
 
+    async def _execution_parameters(self, _: Request) -> Response:
+        return _json(200, self._batch_parameters)
+
     async def _rerank(self, request: Request) -> Response:
         call = _Call(request)
         INFERENCE_ID.set(request.headers.get(wire.INFERENCE_ID, "")[:_MOST_ID_CHARACTERS] or None)
         self._in_flight += 1
         self._idle.clear()
         try:
-            return self._finish(call, 200, "ok", await self._answer(call))
+            body, media_type = await self._answer(call)
+            response = self._finish(call, 200, body)
+            response.headers["Content-Type"] = media_type
+            return response
         except ServingError as error:
             return self._finish_failed(call, error)
         except Exception as error:  # counted and logged as every other answer, with its traceback besides
-            LOGGER.exception("unforeseen")
+            log_unforeseen()
             return self._finish_failed(call, Unforeseen(error))
         finally:
             self._in_flight -= 1
             if not self._in_flight:
                 self._idle.set()
 
-    async def _answer(self, call: _Call) -> bytes:
+    async def _answer(self, call: _Call) -> tuple[bytes, str]:
+        """The body of the answer and its media type."""
         request = call.request
-        call.dialect = choose_dialect(request.headers.get(CUSTOM_ATTRIBUTES))
+        call.dialect = path_dialect(request.url.path)
+        named = named_dialect(request.headers.get(CUSTOM_ATTRIBUTES))
+        call.dialect = named or call.dialect
         service = self._service
         error = self._not_ready()
         if error or not service:
-            raise error or NotReady("no model is loaded. This is a bug.", reason=self._phase)
+            raise error or NotReady("no model is loaded. This is a bug.", reason="unhealthy")
         async with self._bodies.read(request) as body:
-            return await _unless_caller_leaves(request, self._rank(call, service, body))
+            return await _unless_caller_leaves(request, self._rank(call, service, body, named))
 
-    async def _rank(self, call: _Call, service: RerankService, body: bytearray) -> bytes:
+    async def _rank(
+        self, call: _Call, service: RerankService, body: bytearray, named: Dialect | None
+    ) -> tuple[bytes, str]:
         deadline = call.started + self._time_limit_s
+        headers = call.request.headers
         try:
             async with asyncio.timeout_at(deadline):
-                task = await service.parse(call.dialect, body)
-                call.documents = len(task.documents)
-                call.encoded = await service.encode(task)
+                decoded = await service.decode(body, headers.get("content-type", ""))
+                call.dialect = _dialect_of(decoded, call.request, named)
+                inquiry = await service.parse(call.dialect, decoded)
+                call.documents = inquiry.documents
+                call.encoded = await service.encode(*inquiry.tasks)
         except TimeoutError:
             raise TookTooLong(
                 f"reading the request took the {self._time_limit_s:g} s that an answer may take", retry_after_s=1
             ) from None
         call.scores = await service.score(call.encoded, deadline=deadline)
-        return await service.render(call.dialect, task, call.encoded, call.scores)
+        media_type = call.dialect.media_type
+        answer = await service.render(inquiry, call.encoded, call.scores, media_type=media_type)
+        if media_type == JSON and JSON_LINES in headers.get("accept", ""):
+            return answer + b"\n", JSON_LINES
+        return answer, media_type
 
     def _not_ready(self) -> NotReady | None:
         match self._phase:
@@ -161,46 +192,23 @@ class Application:
                 return NotReady(fault, reason="unhealthy") if fault else None
 
     def _finish_failed(self, call: _Call, error: ServingError) -> Response:
-        details: dict[str, object] = {}
-        match error:
-            case InvalidRequest():  # a fault's message may hold text of the caller's, its field and type never do
-                details["faults"] = [f"{fault.field}: {fault.type}" for fault in error.faults]
-            case Refused():
-                self._metrics.refusals.labels(error.reason).inc()
-                details |= {"reason": error.reason, "detail": str(error)}
-            case _:
-                details["detail"] = str(error)
+        if isinstance(error, Refused):
+            self._metrics.refusals.labels(error.reason).inc()
         body = msgspec.json.encode(call.dialect.render_error(error))
-        response = self._finish(call, error.status, error.outcome, body, **details)
+        response = self._finish(call, call.dialect.error_status(error), body, error)
         response.headers.update(error.headers)
         if _client_may_still_send(call.request, error):
             response.headers["Connection"] = "close"
         return response
 
-    def _finish(self, call: _Call, status: int, outcome: str, body: bytes, **details: object) -> Response:
+    def _finish(self, call: _Call, status: int, body: bytes, error: ServingError | None = None) -> Response:
         total_s = time.monotonic() - call.started
         response = _respond(status, body, _headers(call, total_s))
         if self._service:
             origin = self._service.model.origin(call.encoded, call.scores, startup_s=self._startup_s, total_s=total_s)
             response.headers[CUSTOM_ATTRIBUTES] = encode_origin(origin)
-        self._count(call, outcome, total_s)
-        log_event(
-            "request",
-            level=logging.ERROR if status == HTTPStatus.INTERNAL_SERVER_ERROR else logging.INFO,
-            path=call.request.url.path,
-            dialect=call.dialect.name,
-            status=status,
-            outcome=outcome,
-            documents=call.documents,
-            tokens=call.encoded.tokens if call.encoded else None,
-            truncated_documents=len(call.encoded.truncated) if call.encoded else None,
-            batches=call.scores.batches if call.scores else None,
-            padding_ratio=round(call.scores.padding_ratio, 3) if call.scores else None,
-            queue_ms=round(call.scores.queue_s * 1e3, 2) if call.scores else None,
-            inference_ms=round(call.scores.inference_s * 1e3, 2) if call.scores else None,
-            total_ms=round(total_s * 1e3, 2),
-            **details,
-        )
+        self._count(call, error.outcome if error else "ok", total_s)
+        log_request(_line(call, status, error, total_s), failed=bool(error and error.status == 500))
         return response
 
     def _count(self, call: _Call, outcome: str, total_s: float) -> None:
@@ -213,6 +221,29 @@ class Application:
             metrics.request_seconds.observe(total_s)
             metrics.queue_seconds.observe(call.scores.queue_s)
             metrics.inference_seconds.observe(call.scores.inference_s)
+
+
+def _line(call: _Call, status: int, error: ServingError | None, total_s: float) -> RequestLine:
+    encoded, scores = call.encoded, call.scores
+    # A fault's message may hold text of the caller's, its field and type never do.
+    faults = [f"{fault.field}: {fault.type}" for fault in error.faults] if isinstance(error, InvalidRequest) else None
+    return RequestLine(
+        path=call.request.url.path,
+        dialect=call.dialect.name,
+        status=status,
+        outcome=error.outcome if error else "ok",
+        total_ms=round(total_s * 1e3, 2),
+        documents=call.documents,
+        tokens=encoded.tokens if encoded else None,
+        truncated_documents=len(encoded.truncated) if encoded else None,
+        batches=scores.batches if scores else None,
+        padding_ratio=round(scores.padding_ratio, 3) if scores else None,
+        queue_ms=round(scores.queue_s * 1e3, 2) if scores else None,
+        inference_ms=round(scores.inference_s * 1e3, 2) if scores else None,
+        reason=error.reason if isinstance(error, Refused) else None,
+        detail=str(error) if error and not faults else None,
+        faults=faults,
+    )
 
 
 def _headers(call: _Call, total_s: float) -> dict[str, str]:
@@ -230,6 +261,17 @@ def _headers(call: _Call, total_s: float) -> dict[str, str]:
 
 def _milliseconds(seconds: float) -> str:
     return str(round(seconds * 1e3))
+
+
+def _dialect_of(decoded: Decoded, request: Request, named: Dialect | None) -> Dialect:
+    match decoded.layout:
+        case "rows":
+            return ROW_DOCUMENT if JSON in request.headers.get("accept", "").split(",") else ROWS
+        case "lines":
+            first = decoded.content[0] if isinstance(decoded.content, list) else None
+            return JsonLines(named or detect_dialect(first, request.url.path))
+        case "document":
+            return named or detect_dialect(decoded.content, request.url.path)
 
 
 async def _unless_caller_leaves(request: Request, answer: Coroutine[Any, Any, Result]) -> Result:
@@ -268,7 +310,8 @@ async def _answer_http_error(request: Request, error: Exception) -> Response:
         raise error
     message = f"{request.method} {request.url.path}: {error.detail.lower()}"
     known = ", ".join(f"POST {path}" for path in RERANK_PATHS)
-    return _json(error.status_code, ErrorBody(f"{message}; there are {known}, GET /ping, GET /metrics"), error.headers)
+    known += ", GET /ping, GET /metrics, GET /execution-parameters"
+    return _json(error.status_code, ErrorBody(f"{message}; there are {known}"), error.headers)
 
 
 def _json(status: int, document: object, headers: Any = None) -> Response:

@@ -1,4 +1,4 @@
-"""A request's body, from the socket to a JSON document, within bounds of size, time and memory."""
+"""A request's body, from the socket to the documents in it, within bounds of size, time and memory."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Literal
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from inference_container.csv_rows import decode_rows
 from inference_container.errors import (
     BodyTooLarge,
     BodyTooSlow,
@@ -35,18 +38,22 @@ class BodyReader:
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytearray]:
-        """The body of `request`, accounted for until the block ends.
+        """The body of `request`, accounted for until the block ends; who has decoded it may clear it.
 
         Raises BodyTooLarge as soon as that is known (the server throws away what still comes), BodyTooSlow,
         UnsupportedEncoding, QueueFull if other bodies fill the memory set aside, CallerLeft.
         """
         self._check_headers(request)
         body = bytearray()
+        held = 0
         try:
-            await self._fill(body, request)
+            try:
+                await self._fill(body, request)
+            finally:
+                held = len(body)
             yield body
         finally:
-            self._held_bytes -= len(body)
+            self._held_bytes -= held
 
     async def _fill(self, body: bytearray, request: Request) -> None:
         try:
@@ -83,6 +90,71 @@ class BodyReader:
 
     def _too_large(self, found: str) -> BodyTooLarge:
         return BodyTooLarge(f"the body has {found}; at most {self._max_mb:g} MB are taken")
+
+
+def decode(body: bytes | bytearray, content_type: str) -> Decoded:
+    """The documents in `body`; raises NotJson or NotCsv, which say where and why there are none, UnsupportedEncoding.
+
+    JSON unless the content type says lines of JSON or CSV, for curl calls JSON a form. Several JSON documents, a line
+    each, are lines under any name: batch transform puts as many records as fit into one body.
+    """
+    kind, _, parameters = content_type.partition(";")
+    _check_charset(parameters)
+    match kind.strip().casefold():
+        case "text/csv" | "application/csv":
+            return Decoded("rows", decode_rows(body))
+        case "application/jsonlines" | "application/x-jsonlines" | "application/jsonl" | "application/x-ndjson":
+            return Decoded("lines", decode_lines(body))
+    try:
+        return Decoded("document", decode_json(body))
+    except NotJson:
+        if not _starts_with_document_line(body):
+            raise
+    return Decoded("lines", decode_lines(body))
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    layout: Literal["document", "lines", "rows"]
+    content: object
+    """Of lines and rows a list."""
+
+
+def _check_charset(parameters: str) -> None:
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.strip().partition("=")
+        charset = value.strip().strip('"').casefold()
+        if name.casefold() == "charset" and charset not in {"", "utf-8", "utf8", "us-ascii", "ascii"}:
+            raise UnsupportedEncoding(f"the charset of Content-Type is {charset[:40]!r}; send UTF-8")
+
+
+def _starts_with_document_line(body: bytes | bytearray) -> bool:
+    """Whether the first of several lines is an object by itself."""
+    end = body.find(b"\n")
+    start = bytes(body[: max(0, end)])
+    if not start.lstrip().startswith(b"{") or body.find(b"{", end) < 0:
+        return False
+    try:
+        decode_json(start)
+    except NotJson:
+        return False
+    return True
+
+
+def decode_lines(body: bytes | bytearray) -> list[object]:
+    """The document in each line that holds something; raises NotJson naming the line."""
+    documents = []
+    lines: list[bytes | bytearray] = [*body.split(b"\n")]
+    for index, line in enumerate(lines):
+        if not line.strip():
+            continue
+        try:
+            documents.append(decode_json(line))
+        except NotJson as error:
+            raise NotJson(f"line {index + 1}: {error}") from None
+    if not documents:
+        raise NotJson("the body is not JSON: it is empty")
+    return documents
 
 
 _BYTE = re.compile(r" \(byte (\d+)\)$")

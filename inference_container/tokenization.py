@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.faults import Fault
 
 Ids = NDArray[np.int32]
+
+TruncationDirection = Literal["right", "left"]
+"""The end of a document that is cut."""
 
 CHARACTERS_PER_TOKEN = 32
 """Of a document, so many characters are read for each token that there is room for. Text has 4 or 5, so what is left
@@ -53,9 +57,25 @@ class EncodedPairs:
     ids: list[Ids]  # (length,) each
     type_ids: list[Ids]  # (length,) each
     truncated: list[bool]
-    """Whether the end of the document was cut."""
+    """Whether the document was cut."""
     lengths: list[int]
     """Tokens, with the query and special tokens."""
+
+    def extend(self, others: EncodedPairs) -> None:
+        self.ids.extend(others.ids)
+        self.type_ids.extend(others.type_ids)
+        self.truncated.extend(others.truncated)
+        self.lengths.extend(others.lengths)
+
+    def reordered(self, positions: Sequence[int]) -> EncodedPairs:
+        """The same pairs, each moved to the position that stands in its place: a permutation."""
+        at = sorted(range(len(positions)), key=positions.__getitem__)
+        return EncodedPairs(
+            [self.ids[index] for index in at],
+            [self.type_ids[index] for index in at],
+            [self.truncated[index] for index in at],
+            [self.lengths[index] for index in at],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +131,15 @@ class PairTokenizer:
         return ids
 
     def encode_pairs(
-        self, query: Sequence[int], documents: Sequence[str], *, max_document_tokens: int | None = None
+        self,
+        query: Sequence[int],
+        documents: Sequence[str],
+        *,
+        max_document_tokens: int | None = None,
+        truncation_direction: TruncationDirection = "right",
     ) -> EncodedPairs:
-        """Sequences of at most `max_tokens`, with at most `max_document_tokens` of the document; its end is cut."""
+        """Sequences of at most `max_tokens`, with at most `max_document_tokens` of the document, which is cut at its
+        end, or with "left" at its beginning."""
         place = next(index for index, part in enumerate(self._parts) if part.source == 1)
         before, after = self._parts[:place], self._parts[place + 1 :]
         head, head_types = _join(before, {0: query})
@@ -124,7 +150,7 @@ class PairTokenizer:
         document_type = self._parts[place].type_ids[0]
 
         encoded = EncodedPairs([], [], [], [])
-        for kept, cut in self._encode_documents(documents, room):
+        for kept, cut in self._encode_documents(documents, room, truncation_direction):
             ids = np.concatenate([head, kept, tail])
             types = np.concatenate([head_types, np.full(len(kept), document_type, dtype=np.int32), tail_types])
             encoded.ids.append(ids)
@@ -133,21 +159,24 @@ class PairTokenizer:
             encoded.lengths.append(len(ids))
         return encoded
 
-    def _encode_documents(self, documents: Sequence[str], room: int) -> Iterator[tuple[Ids, bool]]:
-        """Of each document the first ids, at most `room`, and whether that leaves something out."""
-        beginnings = [beginning(text, room, CHARACTERS_PER_TOKEN) for text in documents]
-        for group in _groups(documents, beginnings):
+    def _encode_documents(
+        self, documents: Sequence[str], room: int, cut: TruncationDirection
+    ) -> Iterator[tuple[Ids, bool]]:
+        """Of each document the first ids, at most `room`, or the last; and whether that leaves something out."""
+        part = _PARTS_READ[cut]
+        for group in _groups(documents, [part(text, room, CHARACTERS_PER_TOKEN) for text in documents]):
             encodings = self._tokenizer.encode_batch_fast([read for _, read in group], add_special_tokens=False)
             for (text, read), encoding in zip(group, encodings, strict=True):
                 ids, whole = encoding.ids, len(read) == len(text)
                 if len(ids) <= room and not whole:
-                    ids, whole = self._read(text, room)
-                yield np.array(ids[:room], dtype=np.int32), len(ids) > room or not whole
+                    ids, whole = self._read(text, room, cut)
+                kept = ids[:room] if cut == "right" else ids[max(0, len(ids) - room) :]
+                yield np.array(kept, dtype=np.int32), len(ids) > room or not whole
 
-    def _read(self, text: str, room: int) -> tuple[list[int], bool]:
+    def _read(self, text: str, room: int, cut: TruncationDirection = "right") -> tuple[list[int], bool]:
         """Ids of a text, more than `room` of them where it has so many, and whether they are those of all of it."""
         for characters_per_token in (CHARACTERS_PER_TOKEN, MOST_CHARACTERS_PER_TOKEN):
-            read = beginning(text, room, characters_per_token)
+            read = _PARTS_READ[cut](text, room, characters_per_token)
             ids: list[int] = self._tokenizer.encode(read, add_special_tokens=False).ids
             if len(ids) > room or len(read) == len(text):
                 break
@@ -164,6 +193,19 @@ def beginning(text: str, room: int, characters_per_token: int) -> str:
     if len(text) <= bound:
         return text
     return text[:bound].rsplit(maxsplit=1)[0] if text[:bound].strip() else text[:bound]
+
+
+def ending(text: str, room: int, characters_per_token: int) -> str:
+    """As `beginning`, of the text's other end."""
+    bound = characters_per_token * (room + 1)
+    if len(text) <= bound:
+        return text
+    words = text[-bound:].split(maxsplit=1)
+    # A first word that starts where the piece starts is likely to be half a one.
+    return words[1] if len(words) == 2 else text[-bound:]
+
+
+_PARTS_READ = {"right": beginning, "left": ending}
 
 
 def _groups(texts: Sequence[str], read: Sequence[str]) -> Iterator[list[tuple[str, str]]]:

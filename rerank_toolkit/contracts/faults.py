@@ -50,6 +50,8 @@ def _walk(value: object, info: inspect.Type, field: str) -> Iterator[Fault]:
             for index, item in enumerate(value):
                 yield from _walk(item, info.item_type, f"{field}[{index}]")
             yield from _check_length(value, info, field)
+        case inspect.TupleType():
+            yield from _walk_tuple(value, info, field)
         case inspect.DictType() if isinstance(value, Mapping):
             for key, item in value.items():
                 yield from _walk(item, info.value_type, _join(field, str(key)))
@@ -85,6 +87,17 @@ def _walk_fields(value: Mapping[Any, object], info: inspect.StructType, field: s
             if name not in known and name != info.tag_field:
                 expected = ", ".join(sorted(known))
                 yield Fault(_join(field, str(name)), f"is not a known field; known are {expected}", "unknown_field")
+
+
+def _walk_tuple(value: object, info: inspect.TupleType, field: str) -> Iterator[Fault]:
+    count = len(info.item_types)
+    if not isinstance(value, list):
+        yield Fault(field, f"is {_show(value)}; expected a list of {count} items", "wrong_type")
+    elif len(value) != count:
+        yield Fault(field, f"has {len(value)} items; expected {count}", "wrong_length")
+    else:
+        for index, (item, item_type) in enumerate(zip(value, info.item_types, strict=True)):
+            yield from _walk(item, item_type, f"{field}[{index}]")
 
 
 def _walk_union(value: object, info: inspect.UnionType, field: str) -> Iterator[Fault]:
