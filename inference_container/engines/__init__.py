@@ -20,7 +20,7 @@ from rerank_toolkit.contracts.manifest import Engine as EngineName
 
 FAMILIES: Mapping[EngineName, tuple[Family, ...]] = {
     "torch": get_args(Family),
-    "openvino": ("bert", "jinabert", "xlm-roberta"),
+    "openvino": get_args(Family),
 }
 """The model families that each engine of this version computes."""
 

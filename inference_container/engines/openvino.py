@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from inference_container.artifact import Artifact
 from inference_container.engines import FAMILIES, RaggedBatch, UnsupportedModel
+from inference_container.graphs.bert import MASKED, nearness
 from inference_container.graphs.compiled import DTYPES, VERSION, CompiledGraph, Precision, reduced_precision
 from inference_container.graphs.encoder import build_encoder
 from inference_container.graphs.head import build_head
+from inference_container.graphs.long import LongEncoder
 from inference_container.graphs.weights import map_weights
 from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.manifest import Dtype
@@ -21,10 +23,11 @@ TOKENS_AT_ONCE = 768
 """Padded tokens in one pass through the graph, unless a sequence is longer. Few, so that activations stay in the
 core's cache; many enough for the matrix products to be efficient."""
 
+LONG = 2048
+"""Tokens from which on a JinaBERT sequence goes alone through graphs.long. Not below TOKENS_AT_ONCE."""
+
 STEP = 8
 """Lengths are padded to multiples of this: the plugin prepares kernels for each new shape, and keeps them."""
-
-_RUNS: tuple[Dtype, ...] = ("fp32", "bf16", "fp16")
 
 
 class OpenVinoEngine:
@@ -36,20 +39,23 @@ class OpenVinoEngine:
     def __init__(self, artifact: Artifact, *, threads: int) -> None:
         """Maps the weights and compiles the graph for `threads` > 0 compute threads.
 
-        Raises UnsupportedModel for a family, head or dtype without a graph here, ArtifactError for a file that is not
+        Raises UnsupportedModel for a family or head without a graph here, ArtifactError for a file that is not
         safetensors, InvalidInput with every tensor that is missing, left over or of another size.
         """
         manifest = artifact.manifest
         shape = manifest.shape
-        check_supported(shape, manifest.dtype)
+        check_supported(shape)
         precision: Precision = "f32" if manifest.dtype == "fp32" else reduced_precision()
-        self.dtype: Dtype = DTYPES[precision]
+        self.dtype: Dtype = "int8" if manifest.dtype == "int8" else DTYPES[precision]
         self.computed_tokens = 0
-        weights = map_weights(artifact)
+        self._shape, self._threads, self._precision = shape, threads, precision
+        self._weights = weights = map_weights(artifact)
         self._words = weights[next(name for name in weights if name.endswith("word_embeddings.weight"))]
         self._encoder = CompiledGraph(build_encoder(shape, weights), threads=threads, precision=precision)
         self._head = CompiledGraph(build_head(shape, weights), threads=threads, precision="f32")
         self._typed = shape.token_types > 1
+        self._alibi = shape.family == "jinabert"
+        self._long: LongEncoder | None = None  # when the first long sequence comes: most processes never see one
 
     def score(self, batch: RaggedBatch) -> NDArray[np.float32]:
         """Relevance logits, (sequences,)."""
@@ -57,8 +63,12 @@ class OpenVinoEngine:
         first = np.empty((batch.sequences, self._words.shape[1]), dtype=np.float32)
         self.computed_tokens = 0
         for places in passes(lengths):
-            first[places] = self._encode(batch, places, lengths[places])
-        return self._head({"first": first})
+            if self._alibi and lengths[places[0]] >= LONG:
+                first[places] = self._encode_long(batch, int(places[0]))
+            else:
+                first[places] = self._encode(batch, places, lengths[places])
+        (logits,) = self._head({"first": first})
+        return logits
 
     def _encode(self, batch: RaggedBatch, places: NDArray[np.intp], lengths: NDArray[np.int64]) -> NDArray[np.float32]:
         """The first tokens of the sequences at `places`, (places, hidden)."""
@@ -69,11 +79,23 @@ class OpenVinoEngine:
         tokens = np.where(real, batch.offsets[places, None] + columns, 0)
         inputs: dict[str, NDArray[Any]] = {
             "embeddings": self._words.rows(batch.ids[tokens]),  # (B, L, hidden)
-            "lengths": lengths.astype(np.int32),
+            "mask": np.where(real, np.float32(0), MASKED)[:, None, None, :],  # (B, 1, 1, L)
         }
+        if self._alibi:
+            inputs["nearness"] = nearness(range(width), range(width))
+            inputs["nearness_to_first"] = inputs["nearness"][:, :, :1]
         if self._typed:
             inputs["type_ids"] = batch.type_ids[tokens]
-        return self._encoder(inputs)
+        (first,) = self._encoder(inputs)
+        return first
+
+    def _encode_long(self, batch: RaggedBatch, place: int) -> NDArray[np.float32]:
+        """The first token of the sequence at `place`, (hidden,)."""
+        if self._long is None:
+            self._long = LongEncoder(self._shape, self._weights, threads=self._threads, precision=self._precision)
+        tokens = slice(int(batch.offsets[place]), int(batch.offsets[place + 1]))
+        self.computed_tokens += tokens.stop - tokens.start
+        return self._long(self._words.rows(batch.ids[tokens]), batch.type_ids[tokens])
 
 
 def passes(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:
@@ -91,15 +113,13 @@ def padded(length: int) -> int:
     return -(-length // STEP) * STEP
 
 
-def check_supported(shape: Shape, dtype: Dtype) -> None:
+def check_supported(shape: Shape) -> None:
     """Raises UnsupportedModel with all that keeps this engine from running a model of this shape."""
     reasons = []
     if shape.family not in FAMILIES["openvino"]:
         reasons.append(f"family is {shape.family}; it runs {', '.join(FAMILIES['openvino'])}")
     if shape.labels != 1:
         reasons.append(f"labels is {shape.labels}; a reranker has one logit")
-    if dtype not in _RUNS:
-        reasons.append(f"dtype is {dtype}; it runs {', '.join(_RUNS)}")
     if reasons:
         raise UnsupportedModel(
             "\n".join(["the openvino engine can't run this artifact:", *(f"  {reason}" for reason in reasons)])

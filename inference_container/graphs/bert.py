@@ -11,9 +11,10 @@ bias and the mask: scores, (heads, L, L) for a sequence, are never in memory.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from openvino import Model, Node, Type
 from openvino import opset15 as op
 
@@ -22,7 +23,7 @@ from inference_container.graphs.layers import constant, integers, layer_norm, li
 from inference_container.graphs.weights import Weight, Weights
 from rerank_toolkit.catalog.shapes import Shape
 
-_MASKED = np.float32(-1e9)
+MASKED = np.float32(-1e9)
 """Added to the scores of padding: e to the power of it is 0, and nothing overflows."""
 
 
@@ -30,27 +31,21 @@ def build(shape: Shape, weights: Weights, prefix: str) -> Model:
     """The encoder of the tensors that start with `prefix`; see the package for its inputs and output."""
     embeddings = op.parameter([-1, -1, shape.hidden], Type.f32, name="embeddings")
     type_ids = op.parameter([-1, -1], Type.i32, name="type_ids")
-    lengths = op.parameter([-1], Type.i32, name="lengths")
+    bias = Bias(shape)
 
-    places = _places(embeddings)  # (L,)
-    x = _embed(embeddings, type_ids, shape, weights, f"{prefix}.embeddings")  # (B, L, hidden)
-    bias = _Bias.of(shape, places, lengths)
+    x = embed(embeddings, type_ids, shape, weights, prefix)  # (B, L, hidden)
     for number in range(shape.layers):
-        layer = _Layer(shape, weights, f"{prefix}.encoder.layer.{number}")
+        layer = Layer(shape, weights, prefix, number)
         x = layer.first_token(x, bias) if number == shape.layers - 1 else layer(x, bias)
     first = op.squeeze(x, integers(1))  # (B, hidden)
-    inputs = [embeddings, type_ids, lengths] if shape.token_types > 1 else [embeddings, lengths]
+    inputs = [embeddings, *([type_ids] if shape.token_types > 1 else []), *bias.inputs]
     return Model([op.result(first)], inputs, "encoder")
 
 
-def _places(embeddings: Node) -> Node:
-    """0 to L - 1, as fp32: (L,)."""
-    length = op.gather(op.shape_of(embeddings, "i32"), op.constant(1), op.constant(0))
-    return op.convert(op.range(op.constant(0), length, op.constant(1), "i32"), "f32")
-
-
-def _embed(embeddings: Node, type_ids: Node, shape: Shape, weights: Weights, prefix: str) -> Node:
-    x: Node = embeddings
+def embed(words: Node, type_ids: Node, shape: Shape, weights: Weights, prefix: str) -> Node:
+    """The first layer's input (B, L, hidden), from rows of the word table (B, L, hidden) and token types (B, L)."""
+    prefix = f"{prefix}.embeddings"
+    x: Node = words
     if shape.token_types > 1:
         x = op.add(x, op.gather(constant(weights[f"{prefix}.token_type_embeddings.weight"]), type_ids, op.constant(0)))
     elif shape.token_types:
@@ -58,85 +53,99 @@ def _embed(embeddings: Node, type_ids: Node, shape: Shape, weights: Weights, pre
     if shape.positions:
         table = weights[f"{prefix}.position_embeddings.weight"]
         used = Weight(table.data[shape.first_position :], table.dtype)
-        end = op.gather(op.shape_of(embeddings), integers(1), op.constant(0))
+        end = op.gather(op.shape_of(words), integers(1), op.constant(0))
         x = op.add(x, op.slice(constant(used), integers(0), end, integers(1), integers(0)))
     return layer_norm(x, weights, f"{prefix}.LayerNorm", shape.layer_norm_eps)
 
 
-@dataclass(frozen=True, slots=True)
-class _Bias:
-    """What is added to scaled attention scores (B, heads, L, L): nothing of that size, only its factors."""
+class Scores(Protocol):
+    """How attention tells near from far: all that differs between families in a layer's attention."""
 
-    mask: Node  # (B, 1, 1, L): 0, or _MASKED for padding
-    distance: Node | None  # (1, 1, L, L): -|i - j|
-    slope: Node | None  # (1, heads, 1, 1)
+    def scores(self, q: Node, k: Node, *, first_token_only: bool) -> Node:
+        """Biased scores (B, heads, rows, L) of q (B, heads, rows, head_dim) and k (B, heads, L, head_dim)."""
 
-    @classmethod
-    def of(cls, shape: Shape, places: Node, lengths: Node) -> _Bias:
-        real = op.less(places, op.convert(op.unsqueeze(lengths, integers(1)), "f32"))  # (B, L)
-        mask = op.select(real, op.constant(np.float32(0)), op.constant(_MASKED))
-        mask = op.unsqueeze(mask, integers(1, 2))
-        if shape.family != "jinabert":
-            return cls(mask, None, None)
-        apart = op.subtract(op.unsqueeze(places, integers(1)), op.unsqueeze(places, integers(0)))  # (L, L)
-        distance = op.unsqueeze(op.negative(op.abs(apart)), integers(0, 1))
-        slope = np.array(slopes(shape.heads), dtype=np.float32).reshape(1, shape.heads, 1, 1)
-        return cls(mask, distance, op.constant(slope))
 
-    def of_first_token(self) -> _Bias:
-        """That of the first query alone."""
-        if self.distance is None:
-            return self
-        line = op.slice(self.distance, integers(0), integers(1), integers(1), integers(2))  # (1, 1, 1, L)
-        return _Bias(self.mask, line, self.slope)
+class Bias:
+    """What is added to the scaled attention scores of every layer.
 
-    def add_to(self, scores: Node) -> Node:
-        if self.distance is not None:
-            scores = op.add(scores, op.multiply(self.distance, self.slope))
+    The factors are inputs of the graph and not computed in it, for two reasons: the plugin would round what is
+    computed to the graph's precision, and would keep the product of distances and slopes, (heads, L, L).
+    """
+
+    def __init__(self, shape: Shape) -> None:
+        self.mask = op.parameter([-1, 1, 1, -1], Type.f32, name="mask")
+        self.inputs = [self.mask]
+        self.slope: Node | None = None
+        self.scale = op.constant(np.float32(1 / math.sqrt(shape.hidden // shape.heads)))
+        if shape.family == "jinabert":
+            slope = np.array(slopes(shape.heads), dtype=np.float32).reshape(1, shape.heads, 1, 1)
+            self.slope = op.constant(slope)
+            self.scale = op.constant(slope**-1 / np.float32(math.sqrt(shape.hidden // shape.heads)))
+            self.nearness = op.parameter([1, 1, -1, -1], Type.f32, name="nearness")
+            self.nearness_to_first = op.parameter([1, 1, 1, -1], Type.f32, name="nearness_to_first")
+            self.inputs += [self.nearness, self.nearness_to_first]
+
+    def scores(self, q: Node, k: Node, *, first_token_only: bool) -> Node:
+        """Biased scores (B, heads, rows, L) of q (B, heads, rows, head_dim) and k (B, heads, L, head_dim)."""
+        scores = op.matmul(op.multiply(q, self.scale), k, transpose_a=False, transpose_b=True)
+        if self.slope is not None:  # slope * (q * k / slope - distance): nothing here is common to all layers
+            nearness = self.nearness_to_first if first_token_only else self.nearness
+            scores = op.multiply(op.add(scores, nearness), self.slope)
         return op.add(scores, self.mask)
 
 
-class _Layer:
+def nearness(queries: range, keys: range) -> NDArray[np.float32]:
+    """-|i - j| of each query i and key j: (1, 1, queries, keys)."""
+    line = -np.abs(np.arange(keys.start - queries.stop + 1, keys.stop - queries.start, dtype=np.float32))
+    rows = np.lib.stride_tricks.sliding_window_view(line, len(keys))[::-1]  # all rows are this line, moved by one
+    return rows[None, None].copy()
+
+
+class Layer:
     """Post-norm: each block's output is added to its input and the sum normalised."""
 
-    def __init__(self, shape: Shape, weights: Weights, prefix: str) -> None:
-        self.shape, self.weights, self.prefix = shape, weights, prefix
+    def __init__(self, shape: Shape, weights: Weights, prefix: str, number: int) -> None:
+        self.shape, self.weights, self.prefix = shape, weights, f"{prefix}.encoder.layer.{number}"
 
-    def __call__(self, x: Node, bias: _Bias) -> Node:
+    def __call__(self, x: Node, bias: Scores) -> Node:
         """(B, L, hidden) to the same."""
-        q, k, v = self._heads(self._linear(x, "query", "key", "value"), 3)
-        return self._feed_forward(self._attend(x, q, k, v, bias))
+        q, k, v = self._heads(self.project(x), 3)
+        return self.finish(self._attend(q, k, v, bias, first_token_only=False), x)
 
-    def first_token(self, x: Node, bias: _Bias) -> Node:
+    def first_token(self, x: Node, bias: Scores) -> Node:
         """(B, L, hidden) to (B, 1, hidden), each sequence's first token.
 
         Exact, for nothing after the last layer looks at other tokens: keys and values of all of them, query and
         feed-forward of one.
         """
         first = op.slice(x, integers(0), integers(1), integers(1), integers(1))  # (B, 1, hidden)
-        (q,) = self._heads(self._linear(first, "query"), 1)
-        k, v = self._heads(self._linear(x, "key", "value"), 2)
-        return self._feed_forward(self._attend(first, q, k, v, bias.of_first_token()))
+        (q,) = self._heads(self.project(first, "query"), 1)
+        k, v = self._heads(self.project(x, "key", "value"), 2)
+        return self.finish(self._attend(q, k, v, bias, first_token_only=True), first)
 
-    def _linear(self, x: Node, *names: str) -> Node:
+    def project(self, x: Node, *names: str) -> Node:
+        """Of (B, L, hidden) what attention compares and mixes, side by side: (B, L, 3 * hidden) unless told less."""
+        names = names or ("query", "key", "value")
         return linear(x, self.weights, *(f"{self.prefix}.attention.self.{name}" for name in names))
+
+    def finish(self, attended: Node, x: Node) -> Node:
+        """The layer's output from what attention made of its input `x`, all (B, rows, hidden)."""
+        dense = linear(attended, self.weights, f"{self.prefix}.attention.output.dense")
+        return self._feed_forward(self._add_norm(dense, x, "attention.output.LayerNorm"))
 
     def _heads(self, x: Node, parts: int) -> list[Node]:
         """(B, L, parts * hidden) to `parts` of (B, heads, L, head_dim)."""
         heads, size = self.shape.heads, self.shape.hidden // self.shape.heads
         x = op.reshape(x, integers(0, 0, parts * heads, size), special_zero=True)
-        split = op.split(x, op.constant(2), parts).outputs()
-        return [op.transpose(part, integers(0, 2, 1, 3)) for part in split]  # [B, L, heads, size] each before
+        split = op.split(x, op.constant(2), parts).outputs()  # (B, L, heads, head_dim) each
+        return [op.transpose(part, integers(0, 2, 1, 3)) for part in split]
 
-    def _attend(self, x: Node, q: Node, k: Node, v: Node, bias: _Bias) -> Node:
-        scale = op.constant(np.float32(1 / math.sqrt(self.shape.hidden // self.shape.heads)))
-        scores = op.matmul(op.multiply(q, scale), k, transpose_a=False, transpose_b=True)  # (B, heads, rows, L)
-        attended = op.matmul(op.softmax(bias.add_to(scores), -1), v, transpose_a=False, transpose_b=False)
+    def _attend(self, q: Node, k: Node, v: Node, bias: Scores, *, first_token_only: bool) -> Node:
+        """(B, rows, hidden) from q (B, heads, rows, head_dim), k and v (B, heads, L, head_dim)."""
+        weights = op.softmax(bias.scores(q, k, first_token_only=first_token_only), -1)
+        attended = op.matmul(weights, v, transpose_a=False, transpose_b=False)
         rows = op.transpose(attended, integers(0, 2, 1, 3))  # (B, rows, heads, head_dim)
-        rows = op.reshape(rows, integers(0, 0, self.shape.hidden), special_zero=True)
-        return self._add_norm(
-            linear(rows, self.weights, f"{self.prefix}.attention.output.dense"), x, "attention.output.LayerNorm"
-        )
+        return op.reshape(rows, integers(0, 0, self.shape.hidden), special_zero=True)
 
     def _feed_forward(self, x: Node) -> Node:
         if self.shape.family != "jinabert":

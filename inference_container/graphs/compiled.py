@@ -31,14 +31,15 @@ class CompiledGraph:
         }
         self._request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
 
-    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """The graph's only output, in memory of the caller's own."""
+    def __call__(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[np.float32]]:
+        """The graph's outputs, in memory of the caller's own."""
         tensors = {
-            name: openvino.Tensor(np.ascontiguousarray(value), shared_memory=True) for name, value in inputs.items()
+            # An array that may not be written to can't be shared, though nothing writes.
+            name: openvino.Tensor(np.require(value, requirements=["C", "W"]), shared_memory=True)
+            for name, value in inputs.items()
         }
         self._request.infer(tensors)
-        output: NDArray[np.float32] = self._request.get_output_tensor(0).data
-        return output.copy()  # the request writes to it again
+        return [tensor.data.copy() for tensor in self._request.output_tensors]  # the request writes to them again
 
 
 def reduced_precision() -> Precision:

@@ -1,6 +1,7 @@
 """Prints the peak resident bytes of a process that scores COUNT documents of LENGTH tokens, and the scores.
 
-usage: peak_memory.py FOLDER COUNT LENGTH; FOLDER is made: the shape of the catalogue's tiny with two layers, seeded
+usage: peak_memory.py FOLDER COUNT LENGTH [ENGINE DTYPE]; FOLDER is made: the shape of the catalogue's tiny with two
+layers, seeded
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from rerank_toolkit.catalog.models import find_model
 from rerank_toolkit.contracts.manifest import Manifest
 
 
-def main(folder: str, count: int, length: int) -> None:
+def main(folder: str, count: int, length: int, engine_name: str = "torch", dtype: str = "fp32") -> None:
     tiny = find_model("tiny")
     shape = msgspec.structs.replace(tiny.shape, layers=2)
     manifest = Manifest(
@@ -33,8 +34,8 @@ def main(folder: str, count: int, length: int) -> None:
         license=tiny.license,
         shape=shape,
         max_tokens=tiny.max_tokens,
-        engine="torch",
-        dtype="fp32",
+        engine=engine_name,
+        dtype=dtype,
         toolkit_version=__version__,
         files={},
     )
@@ -50,4 +51,4 @@ def main(folder: str, count: int, length: int) -> None:
     sys.stdout.buffer.write(msgspec.json.encode([peak, scores.tolist()]))
 
 
-main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
