@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_container.artifact import Artifact
-from inference_container.engines import FAMILIES, RaggedBatch, UnsupportedModel
+from inference_container.engines import RaggedBatch, UnsupportedModel
 from inference_container.graphs.bert import MASKED, nearness
 from inference_container.graphs.compiled import DTYPES, VERSION, CompiledGraph, Precision, reduced_precision
 from inference_container.graphs.encoder import build_encoder
@@ -39,7 +39,7 @@ class OpenVinoEngine:
     def __init__(self, artifact: Artifact, *, threads: int) -> None:
         """Maps the weights and compiles the graph for `threads` > 0 compute threads.
 
-        Raises UnsupportedModel for a family or head without a graph here, ArtifactError for a file that is not
+        Raises UnsupportedModel for a head of several logits, ArtifactError for a file that is not
         safetensors, InvalidInput with every tensor that is missing, left over or of another size.
         """
         manifest = artifact.manifest
@@ -114,13 +114,9 @@ def padded(length: int) -> int:
 
 
 def check_supported(shape: Shape) -> None:
-    """Raises UnsupportedModel with all that keeps this engine from running a model of this shape."""
-    reasons = []
-    if shape.family not in FAMILIES["openvino"]:
-        reasons.append(f"family is {shape.family}; it runs {', '.join(FAMILIES['openvino'])}")
+    """Raises UnsupportedModel for a model of this shape that the engine can't run."""
     if shape.labels != 1:
-        reasons.append(f"labels is {shape.labels}; a reranker has one logit")
-    if reasons:
         raise UnsupportedModel(
-            "\n".join(["the openvino engine can't run this artifact:", *(f"  {reason}" for reason in reasons)])
+            "the openvino engine can't run this artifact:\n"
+            f"  labels is {shape.labels}; expected 1, for a reranker has one logit"
         )

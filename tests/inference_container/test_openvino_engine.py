@@ -168,12 +168,10 @@ def test_the_engine_names_itself(engines: dict[Family, Engine]) -> None:
     assert (engine.name, engine.version, engine.dtype) == ("openvino", openvino.__version__, "fp32")
 
 
-def test_all_that_the_engine_cannot_run_is_named_at_once(small_bert: Path) -> None:
-    shape = msgspec.structs.replace(open_artifact(small_bert).manifest.shape, family="deberta-v2", labels=3)
-    with pytest.raises(UnsupportedModel) as caught:
+def test_a_head_of_several_logits_is_refused(small_bert: Path) -> None:
+    shape = msgspec.structs.replace(open_artifact(small_bert).manifest.shape, labels=3)
+    with pytest.raises(UnsupportedModel, match="labels is 3"):
         load_engine(changed(small_bert, shape=shape), threads=1)
-    for words in ("family is deberta-v2", "labels is 3"):
-        assert words in str(caught.value)
 
 
 def test_weights_of_another_shape_are_refused_tensor_by_tensor(small_bert: Path) -> None:
