@@ -60,6 +60,8 @@ def receive(sock: socket.socket) -> Frame | None:
     head = _read(sock, _HEADER.size)
     if not head:
         return None
+    if len(head) < _HEADER.size:
+        raise EOFError
     kind, count, size = _HEADER.unpack(head)
     payload = _read(sock, size)
     if len(payload) < size:

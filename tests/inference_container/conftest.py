@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +23,8 @@ from safetensors.numpy import save_file
 from inference_container.seeded import seeded_tensors, seeded_tokenizer
 from rerank_toolkit.catalog.models import Model
 from rerank_toolkit.catalog.shapes import Shape
+from rerank_toolkit.contracts import documents
+from rerank_toolkit.contracts.manifest import FILE_NAME, Manifest
 
 LIMIT_S = 120
 
@@ -125,6 +128,16 @@ def server(small_jinabert: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def openvino_jinabert(small_jinabert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same weights for the engine that starts in a fraction of torch's time."""
+    folder = tmp_path_factory.mktemp("openvino") / small_jinabert.name
+    shutil.copytree(small_jinabert, folder)
+    manifest = documents.read(folder / FILE_NAME, Manifest)
+    documents.write(folder / FILE_NAME, msgspec.structs.replace(manifest, engine="openvino"))
+    return folder
 
 
 def _free_port() -> int:
