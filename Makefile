@@ -1,7 +1,10 @@
-# The two commands of this project. Everything they install goes into .venv.
+# The commands of this project. Everything they install goes into .venv.
 #
 #   make demo    the whole thread on this machine: weights to ranked answers to a bill
 #   make test    lint, types, import contracts and tests
+#   make reference  docs/reference/ from the code
+#   make image   builds the container images and sends them real requests (needs podman)
+#   make lock    pins anew what the images install
 #
 # Without a GPU, name an index of CPU builds of torch (PyTorch's installation page gives its address)
 # and spare yourself gigabytes of CUDA:   make demo TORCH_INDEX=https://…
@@ -11,15 +14,26 @@ TORCH_INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 CDK_CLI := aws-cdk@2.1148.1
+UV := uv==0.13.9
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test setup lint format golden clean
+.PHONY: demo test reference image lock setup lint format golden clean
 
 demo: setup
 	@$(BIN)/python -m demo
 
 test: setup lint
 	@$(BIN)/python -m pytest -q
+
+reference: setup
+	@$(BIN)/python -m tools.reference
+
+image: setup
+	@$(BIN)/python -m tools.image $(IMAGE)
+
+lock: setup
+	@$(BIN)/pip install --quiet $(UV)
+	@sh tools/lock.sh $(BIN)/uv
 
 setup: $(VENV)/.installed
 
