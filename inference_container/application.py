@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from inference_container.batch_transform import batch_parameters
-from inference_container.body import BodyReader, Decoded
+from inference_container.body import BodyReader, Decoded, layout_of
 from inference_container.dialects import (
     DEFAULT,
     JSON,
@@ -148,7 +148,8 @@ class Application:
     async def _answer(self, call: _Call) -> tuple[bytes, str]:
         """The body of the answer and its media type."""
         request = call.request
-        call.dialect = path_dialect(request.url.path)
+        rows = layout_of(request.headers.get("content-type", "")) == "rows"
+        call.dialect = ROWS if rows else path_dialect(request.url.path)
         named = named_dialect(request.headers.get(CUSTOM_ATTRIBUTES))
         call.dialect = named or call.dialect
         service = self._service

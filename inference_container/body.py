@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -92,18 +92,36 @@ class BodyReader:
         return BodyTooLarge(f"the body has {found}; at most {self._max_mb:g} MB are taken")
 
 
+Layout = Literal["document", "lines", "rows"]
+
+_LAYOUTS: Mapping[str, Layout] = {
+    "text/csv": "rows",
+    "application/csv": "rows",
+    "application/jsonlines": "lines",
+    "application/jsonl": "lines",
+    "application/x-jsonlines": "lines",
+    "application/x-ndjson": "lines",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    layout: Layout
+    content: object
+    """Of lines and rows a list."""
+
+
 def decode(body: bytes | bytearray, content_type: str) -> Decoded:
     """The documents in `body`; raises NotJson or NotCsv, which say where and why there are none, UnsupportedEncoding.
 
     JSON unless the content type says lines of JSON or CSV, for curl calls JSON a form. Several JSON documents, a line
     each, are lines under any name: batch transform puts as many records as fit into one body.
     """
-    kind, _, parameters = content_type.partition(";")
-    _check_charset(parameters)
-    match kind.strip().casefold():
-        case "text/csv" | "application/csv":
+    _check_charset(content_type)
+    match layout_of(content_type):
+        case "rows":
             return Decoded("rows", decode_rows(body))
-        case "application/jsonlines" | "application/x-jsonlines" | "application/jsonl" | "application/x-ndjson":
+        case "lines":
             return Decoded("lines", decode_lines(body))
     try:
         return Decoded("document", decode_json(body))
@@ -113,15 +131,13 @@ def decode(body: bytes | bytearray, content_type: str) -> Decoded:
     return Decoded("lines", decode_lines(body))
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    layout: Literal["document", "lines", "rows"]
-    content: object
-    """Of lines and rows a list."""
+def layout_of(content_type: str) -> Layout:
+    """How a body of this content type is said to hold its documents."""
+    return _LAYOUTS.get(content_type.partition(";")[0].strip().casefold(), "document")
 
 
-def _check_charset(parameters: str) -> None:
-    for parameter in parameters.split(";"):
+def _check_charset(content_type: str) -> None:
+    for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.strip().partition("=")
         charset = value.strip().strip('"').casefold()
         if name.casefold() == "charset" and charset not in {"", "utf-8", "utf8", "us-ascii", "ascii"}:

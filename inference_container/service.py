@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 import msgspec
+import numpy as np
 
 from inference_container.body import Decoded, decode
 from inference_container.dialects import JSON, JSON_LINES, Dialect, Inquiry, Ranking, RerankTask
@@ -152,6 +153,8 @@ class RerankService:
 
     async def score(self, encoded: EncodedTask, *, deadline: float) -> Scores:
         """Raises as Dispatcher.score."""
+        if not encoded.flops:  # a search without hits
+            return Scores(np.zeros(0, dtype=np.float32), inference_s=0, queue_s=0, batches=0, padding_ratio=0)
         return await self._dispatcher.score(encoded.work, deadline=deadline)
 
     async def render(self, inquiry: Inquiry, encoded: EncodedTask, scores: Scores, *, media_type: str = JSON) -> bytes:
