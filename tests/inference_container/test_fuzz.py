@@ -40,13 +40,15 @@ ANSWERS = {200, 400, 413, 415, 422}
 TEXTS = (
     "what is a reranker", "", " ", "\n", "\x00", "a\x00b", "\ufeff", "\u200b", "\u2028", "é" * 50, "e\u0301" * 50,
     "\U0010ffff", "日本語のテキスト", "مرحبا", "🏴‍☠️" * 20, "[CLS] [SEP] [PAD] [UNK]", "<s> </s> <mask>", "x" * 700,
-    "word " * 200, "ﷺ" * 30, "\t" * 300, "null", "{}", '"', "\\", "\\u0000", "a,b", 'a"b', "=1+1", "%s%d", "{index}", "../..",
+    "word " * 200, "ﷺ" * 30, "\t" * 300, "null", "{}", '"', "\\", "\\u0000", "a,b", 'a"b', "=1+1", "%s%d", "{index}",
+    "../..",
 )  # fmt: skip
 NUMBERS = (0, 1, -1, 3, 2**31, 2**63, 2**64, -(2**64), 10**400, 0.5, -0.0, 1e308, 1e-320)
 NAMES = (
     "query", "documents", "model", "top_n", "top_k", "return_documents", "max_doc_length", "max_tokens_per_doc",
     "truncate", "truncation_direction", "data", "text_pairs", "inputs", "parameters", "function_to_apply", "text",
-    "text_pair", "texts", "raw_scores", "return_text", "api_version", "rank_fields", "max_chunks_per_doc", "input", "id", "", "\x00",
+    "text_pair", "texts", "raw_scores", "return_text", "api_version", "rank_fields", "max_chunks_per_doc", "input",
+    "id", "", "\x00",
 )  # fmt: skip
 CONTENT_TYPES = (
     "application/json", "application/json; charset=utf-8", "text/csv", "text/csv;charset=latin-1",
