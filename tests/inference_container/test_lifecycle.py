@@ -22,7 +22,9 @@ import pytest
 from inference_container.application import Application
 from inference_container.cli import NotPackaged, find_artifact
 from inference_container.metrics import Metrics
+from rerank_toolkit.contracts import documents
 from rerank_toolkit.contracts.errors import UnknownName
+from rerank_toolkit.contracts.manifest import FILE_NAME, Manifest
 from rerank_toolkit.contracts.settings import Settings
 
 SLOW = {"query": "q", "documents": ["x" * 8000] * 2, "return_documents": False}
@@ -30,8 +32,8 @@ SLOW = {"query": "q", "documents": ["x" * 8000] * 2, "return_documents": False}
 ENDLESS = {**SLOW, "documents": ["x" * 8000] * 60}
 
 
-def test_a_signal_drains_what_is_in_flight(start_server: Any, small_jinabert: Path) -> None:
-    server = start_server(small_jinabert)
+def test_a_signal_drains_what_is_in_flight(start_server: Any, openvino_jinabert: Path) -> None:
+    server = start_server(openvino_jinabert)
     with ThreadPoolExecutor(1) as caller:
         answer = caller.submit(server.rerank, SLOW)
         server.wait_until(lambda: server.metric("rerank_queued_tokens") > 0)
@@ -49,9 +51,9 @@ def test_a_signal_drains_what_is_in_flight(start_server: Any, small_jinabert: Pa
 
 
 def test_when_the_drain_time_is_over_the_rest_is_told_and_the_process_ends(
-    start_server: Any, small_jinabert: Path
+    start_server: Any, openvino_jinabert: Path
 ) -> None:
-    server = start_server(small_jinabert, RERANK_DRAIN_S="0.2")
+    server = start_server(openvino_jinabert, RERANK_DRAIN_S="0.2")
     with ThreadPoolExecutor(1) as caller:
         answer = caller.submit(server.rerank, ENDLESS)
         server.wait_until(lambda: server.metric("rerank_queued_tokens") > 0)
@@ -62,8 +64,8 @@ def test_when_the_drain_time_is_over_the_rest_is_told_and_the_process_ends(
     assert server.events("stopping")[0]["unanswered"] == 1
 
 
-def test_an_answer_on_its_way_is_sent_whole(start_server: Any, small_jinabert: Path) -> None:
-    server = start_server(small_jinabert)
+def test_an_answer_on_its_way_is_sent_whole(start_server: Any, openvino_jinabert: Path) -> None:
+    server = start_server(openvino_jinabert)
     body = msgspec.json.encode({"query": "q", "documents": ["x" * 10_000_000], "max_doc_length": 10})
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
@@ -81,8 +83,8 @@ def test_an_answer_on_its_way_is_sent_whole(start_server: Any, small_jinabert: P
     assert server.exit_code() == 0
 
 
-def test_a_second_signal_does_not_wait(start_server: Any, small_jinabert: Path) -> None:
-    server = start_server(small_jinabert, RERANK_DRAIN_S="3000")
+def test_a_second_signal_does_not_wait(start_server: Any, openvino_jinabert: Path) -> None:
+    server = start_server(openvino_jinabert, RERANK_DRAIN_S="3000")
     with ThreadPoolExecutor(1) as caller:
         answer = caller.submit(server.rerank, ENDLESS)
         server.wait_until(lambda: server.metric("rerank_queued_tokens") > 0)
@@ -93,16 +95,16 @@ def test_a_second_signal_does_not_wait(start_server: Any, small_jinabert: Path) 
     assert server.exit_code() == 0
 
 
-def test_a_signal_ends_a_start_too(start_server: Any, small_jinabert: Path) -> None:
-    server = start_server(small_jinabert, ready=False)
+def test_a_signal_ends_a_start_too(start_server: Any, openvino_jinabert: Path) -> None:
+    server = start_server(openvino_jinabert, ready=False)
     server.wait_until(lambda: server.ping() is not None)
     server.signal(signal.SIGTERM)
     assert server.exit_code() == 0
 
 
-def test_before_the_model_is_loaded_it_listens_and_says_so(small_jinabert: Path) -> None:
+def test_before_the_model_is_loaded_it_listens_and_says_so(openvino_jinabert: Path) -> None:
     async def ask() -> tuple[httpx.Response, httpx.Response]:
-        application = Application(Settings(model_dir=str(small_jinabert)), Metrics())
+        application = Application(Settings(model_dir=str(openvino_jinabert)), Metrics())
         transport = httpx.ASGITransport(application.asgi)
         async with httpx.AsyncClient(transport=transport, base_url="http://starting") as client:
             return await client.get("/ping"), await client.post("/invocations", json={"query": "q", "documents": ["d"]})
@@ -113,8 +115,8 @@ def test_before_the_model_is_loaded_it_listens_and_says_so(small_jinabert: Path)
         assert answer.headers["Retry-After"] == "5"
 
 
-def test_what_can_not_be_in_time_is_not_waited_for(start_server: Any, small_jinabert: Path) -> None:
-    server = start_server(small_jinabert, RERANK_TIME_LIMIT_S="2")
+def test_what_can_not_be_in_time_is_not_waited_for(start_server: Any, openvino_jinabert: Path) -> None:
+    server = start_server(openvino_jinabert, RERANK_TIME_LIMIT_S="2")
     answer = server.rerank(ENDLESS)
     assert answer.status_code == 413
     assert "it would take about" in answer.json()["detail"]
@@ -130,8 +132,8 @@ def test_what_can_not_be_in_time_is_not_waited_for(start_server: Any, small_jina
     assert server.ping() == 200
 
 
-def test_a_queue_that_is_full_says_so(start_server: Any, small_jinabert: Path) -> None:
-    server = start_server(small_jinabert, RERANK_MAX_QUEUED_TOKENS="20000")
+def test_a_queue_that_is_full_says_so(start_server: Any, openvino_jinabert: Path) -> None:
+    server = start_server(openvino_jinabert, RERANK_MAX_QUEUED_TOKENS="20000")
     assert server.rerank(ENDLESS).status_code == 413
     with ThreadPoolExecutor(1) as caller:
         admitted = caller.submit(server.rerank, SLOW)
@@ -152,21 +154,29 @@ def corrupt(folder: Path) -> None:
     weights.write_bytes(data)
 
 
+def deepen(folder: Path) -> None:
+    """A manifest that vouches for the files and is wrong about what is in them: only the engine can tell."""
+    manifest = documents.read(folder / FILE_NAME, Manifest)
+    shape = msgspec.structs.replace(manifest.shape, layers=3)
+    documents.write(folder / FILE_NAME, msgspec.structs.replace(manifest, shape=shape))
+
+
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
+        (deepen, "encoder.layer.2"),
         (corrupt, "model.safetensors"),
         (lambda folder: (folder / "manifest.json").unlink(), "manifest.json"),
         (lambda folder: (folder / "manifest.json").write_text('{"schema_version": 1}'), "manifest.json"),
         (shutil.rmtree, "does not exist"),
     ],
-    ids=["altered weights", "no manifest", "malformed manifest", "no folder"],
+    ids=["weights of another model", "altered weights", "no manifest", "malformed manifest", "no folder"],
 )
 def test_a_corrupt_artifact_ends_the_start_in_one_line(
-    start_server: Any, small_jinabert: Path, tmp_path: Path, damage: Any, named: str
+    start_server: Any, openvino_jinabert: Path, tmp_path: Path, damage: Any, named: str
 ) -> None:
     folder = tmp_path / "artifact"
-    shutil.copytree(small_jinabert, folder)
+    shutil.copytree(openvino_jinabert, folder)
     damage(folder)
     server = start_server(folder, ready=False)
     assert server.exit_code() == 1
@@ -210,10 +220,10 @@ def test_malformed_settings_are_all_named(tmp_path: Path) -> None:
     assert "SAGEMAKER_BIND_TO_PORT: is '0'" in run.stderr
 
 
-def test_a_port_that_is_taken_is_named(small_jinabert: Path) -> None:
+def test_a_port_that_is_taken_is_named(openvino_jinabert: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        run = rerank("serve", str(small_jinabert), "--port", str(port))
+        run = rerank("serve", str(openvino_jinabert), "--port", str(port))
     assert run.returncode == 1
     assert f"can't listen on 127.0.0.1 port {port}" in run.stderr
 
@@ -229,13 +239,13 @@ def rerank(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
     )
 
 
-def test_rerank_serve_says_where_and_ends_on_ctrl_c(small_jinabert: Path) -> None:
+def test_rerank_serve_says_where_and_ends_on_ctrl_c(openvino_jinabert: Path) -> None:
     command = [
         sys.executable,
         "-m",
         "rerank_toolkit.cli",
         "serve",
-        str(small_jinabert),
+        str(openvino_jinabert),
         "--port",
         "0",
     ]
@@ -245,7 +255,7 @@ def test_rerank_serve_says_where_and_ends_on_ctrl_c(small_jinabert: Path) -> Non
             assert process.stderr
             line = process.stderr.readline()
             found = re.fullmatch(
-                r"serving small-jinabert \(seeded random weights\) \(torch fp32, 3 threads, ready in [\d.]+ s\) "
+                r"serving small-jinabert \(seeded random weights\) \(openvino fp32, .*3 threads, ready in [\d.]+ s\) "
                 r"on (http://127\.0\.0\.1:\d+)\n",
                 line,
             )
@@ -258,23 +268,23 @@ def test_rerank_serve_says_where_and_ends_on_ctrl_c(small_jinabert: Path) -> Non
             process.kill()
 
 
-def test_rerank_serve_heeds_the_variables_unless_an_option_is_given(small_jinabert: Path, tmp_path: Path) -> None:
+def test_rerank_serve_heeds_the_variables_unless_an_option_is_given(openvino_jinabert: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as also_taken:
         port, other = taken.getsockname()[1], also_taken.getsockname()[1]
         variables = {"RERANK_PORT": str(port), "RERANK_HOST": "0.0.0.0"}
-        assert f"can't listen on 127.0.0.1 port {port}" in rerank("serve", str(small_jinabert), **variables).stderr
-        option = rerank("serve", str(small_jinabert), "--port", str(other), **variables)
+        assert f"can't listen on 127.0.0.1 port {port}" in rerank("serve", str(openvino_jinabert), **variables).stderr
+        option = rerank("serve", str(openvino_jinabert), "--port", str(other), **variables)
         assert f"can't listen on 127.0.0.1 port {other}" in option.stderr
 
 
 def test_a_model_is_found_by_folder_or_by_name(
-    small_jinabert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    openvino_jinabert: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert find_artifact(str(small_jinabert)) == small_jinabert
+    assert find_artifact(str(openvino_jinabert)) == openvino_jinabert
     with pytest.raises(NotPackaged, match="rerank package tiny"):
         find_artifact("tiny")
     with pytest.raises(UnknownName, match=r"jina-reranker-v1-tiny-en.*nor is it the folder"):
         find_artifact("tinny")
-    shutil.copytree(small_jinabert, "artifacts/jina-reranker-v1-tiny-en")
+    shutil.copytree(openvino_jinabert, "artifacts/jina-reranker-v1-tiny-en")
     assert find_artifact("tiny") == Path("artifacts/jina-reranker-v1-tiny-en")
