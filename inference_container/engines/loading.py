@@ -19,11 +19,11 @@ def load_engine(artifact: Artifact, *, threads: int) -> Engine:
     what the engine raises for a model it has no code for.
     """
     manifest = artifact.manifest
-    positions = manifest.shape.positions - manifest.shape.first_position
-    if manifest.shape.positions and manifest.max_tokens > positions:
+    longest = manifest.shape.longest
+    if longest is not None and manifest.max_tokens > longest:
         raise InvalidInput(
             f"manifest of {artifact.path}",
-            [Fault("max_tokens", f"is {manifest.max_tokens}; the model has {positions} positions")],
+            [Fault("max_tokens", f"is {manifest.max_tokens}; the model has {longest} positions")],
         )
     match manifest.engine:
         case "torch":

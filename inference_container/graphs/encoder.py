@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from openvino import Model
 
-from inference_container.graphs import bert
+from inference_container.graphs import bert, deberta
 from inference_container.graphs.weights import Weights
 from rerank_toolkit.catalog.shapes import Shape
 
 
 def build_encoder(shape: Shape, weights: Weights) -> Model:
-    """The graph of `shape.family`, which must be one of FAMILIES["openvino"]; see the package for its inputs."""
+    """The graph of `shape.family`; see the package for its inputs."""
     match shape.family:
         case "bert" | "jinabert":
             return bert.build(shape, weights, "bert")
         case "xlm-roberta":
             return bert.build(shape, weights, "roberta")
-        case other:
-            raise ValueError(f"no graph for the family {other}. This is a bug: the engine checks the family first.")
+        case "deberta-v2":
+            return deberta.build(shape, weights, "deberta")

@@ -8,6 +8,9 @@ import msgspec
 
 Family = Literal["bert", "jinabert", "xlm-roberta", "deberta-v2"]
 
+DEBERTA_DISTANCES = 512
+"""Distances that DeBERTa-v3's checkpoints tell apart (max_relative_positions), far ones only roughly."""
+
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sizes of an encoder with a classification head, in the words of its config.json."""
@@ -33,6 +36,13 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         XLM-RoBERTa counts from the row after its padding token's, whose id is 1.
         """
         return 2 if self.family == "xlm-roberta" else 0
+
+    @property
+    def longest(self) -> int | None:
+        """Tokens of the longest sequence that the model tells all positions of; None without such a bound (ALiBi)."""
+        if self.family == "deberta-v2":
+            return DEBERTA_DISTANCES
+        return self.positions - self.first_position if self.positions else None
 
 
 def count_parameters(shape: Shape) -> int:
