@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import shutil
 import tarfile
 import tempfile
@@ -98,6 +99,9 @@ def read_manifest(path: Path) -> Manifest:
     if not path.is_dir():
         found = "is a file; unpack it into a folder first" if path.exists() else "does not exist"
         raise ArtifactError(path, [Fault("folder", found, "missing")], "Make one with: rerank package MODEL --out DIR")
+    if not os.access(path, os.R_OK | os.X_OK):
+        fault = Fault("folder", f"can't be read by user {os.getuid()}, who runs this", "unreadable")
+        raise ArtifactError(path, [fault], "Nothing was loaded. Let that user read it, or run as its owner.")
     if not (path / FILE_NAME).is_file() or (path / FILE_NAME).is_symlink():
         fault = Fault(FILE_NAME, "is missing or a link, so nothing vouches for this folder", "missing")
         raise ArtifactError(path, [fault], _REPACKAGE)
@@ -128,6 +132,8 @@ def _check_file(path: Path, name: str, expected: FileDigest) -> Fault | None:
         return Fault(name, "is a symbolic link; expected a plain file", "symlink")
     if not file.is_file():
         return Fault(name, f"is missing; the manifest lists it with {expected.bytes:,} bytes", "missing")
+    if not os.access(file, os.R_OK):
+        return Fault(name, f"can't be read by user {os.getuid()}, who runs this", "unreadable")
     size = file.stat().st_size
     if size != expected.bytes:
         kind = "truncated" if size < expected.bytes else "altered"

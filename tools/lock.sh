@@ -10,8 +10,9 @@ trap 'rm -f "$other"' EXIT
 
 lock() { # lock OUT PROCESSOR ARGUMENT…
   out=$1 processor=$2; shift 2
-  "$uv" pip compile --quiet --python-version 3.11 --python-platform "$processor-manylinux_2_36" --overrides overrides.txt \
-    --generate-hashes --no-annotate --custom-compile-command "make lock" --output-file "$out" "$@"
+  "$uv" pip compile --quiet --python-version 3.11 --python-platform "$processor-manylinux_2_36" \
+    --overrides overrides.txt --generate-hashes --no-annotate --custom-compile-command "make lock" \
+    --output-file "$out" "$@"
 }
 
 for target in "cpu --extra serve --extra openvino" "gpu --extra serve"; do
@@ -21,6 +22,6 @@ for target in "cpu --extra serve --extra openvino" "gpu --extra serve"; do
   lock "$file" x86_64 ../../pyproject.toml "$@"
   cp "$file" "$other"
   lock "$other" aarch64 ../../pyproject.toml "$@"
-  cmp "$file" "$other" || { echo "$file: x86_64 and arm64 get different versions; see the difference above" >&2; exit 1; }
+  diff "$file" "$other" >&2 || { echo "$file: x86_64 and arm64 would get different versions" >&2; exit 1; }
 done
 echo "setuptools>=77" | lock build.txt x86_64 -

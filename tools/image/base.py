@@ -14,7 +14,7 @@ from tools.image.podman import DOCKERFILE, Podman
 DEBIAN = "debian"
 _MADE_HERE = "localhost/rerank-base:bookworm"
 _PACKAGES = "python3,python3-venv,ca-certificates"
-_APT = ("--aptopt=Acquire::Retries \"3\"", "--aptopt=Acquire::Languages \"none\"")
+_APT = ('--aptopt=Acquire::Retries "3"', '--aptopt=Acquire::Languages "none"')
 _UNREAD = ("doc", "info", "locale", "man")  # as slim images leave out
 
 
