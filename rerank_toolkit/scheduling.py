@@ -251,13 +251,13 @@ class Scheduler:
             lost.again -= 1
             self._queued_tokens -= batch.tokens
             return self._start(batch, [lost])
-        budget = self._budget()
+        enough = self._enough()
         taken: dict[Hashable, list[int]] = {}
         entries: list[_Entry] = []
         tokens, work = 0, 0.0
         while entry := self._least_served():
             size = entry.tokens[entry.order[entry.next]]
-            if taken and tokens + size > budget:
+            if taken and (tokens >= enough or tokens + size > self._token_budget):
                 break
             heapq.heappop(self._turns)
             if entry.request not in taken:
@@ -308,11 +308,11 @@ class Scheduler:
         law = self._law()
         return law and law[0] + law[1] * batch.work
 
-    def _budget(self) -> int:
-        """Tokens of the next batch: what is queued is shared out between the engines, so that each has something to
-        do and they end at about the same time."""
-        share = math.ceil(self._queued_tokens / max(1, self.engines))
-        return min(self._token_budget, max(SMALLEST_SHARE, share))
+    def _enough(self) -> float:
+        """Tokens of the next batch, if the budget allows: what is queued is shared out between the engines, so that
+        each has something to do and they end at about the same time. (Polychronopoulos, Kuck: Guided
+        Self-Scheduling, 1987.)"""
+        return max(SMALLEST_SHARE, self._queued_tokens / max(1, self.engines))
 
     def _start(self, batch: Batch, entries: list[_Entry]) -> Batch:
         for entry in entries:

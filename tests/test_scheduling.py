@@ -271,6 +271,144 @@ def test_the_estimate_is_what_fair_sharing_gives() -> None:
     assert last <= enough
 
 
+def test_ten_documents_take_most_of_the_machine_from_a_thousand() -> None:
+    scheduler = Scheduler(token_budget=1000, max_queued_tokens=10**6)
+    submit(scheduler, "large", [100] * 1000)
+    for _ in range(20):
+        scheduler.next_batch()
+    submit(scheduler, "small", [100] * 10)
+
+    batches = [scheduler.next_batch() for _ in range(2)]
+
+    first = {part.request: len(part.documents) for part in batches[0].slices}  # type: ignore[union-attr]
+    assert first == {"small": 8, "large": 2}
+
+
+def test_requests_of_a_size_share_alike_however_large() -> None:
+    scheduler = Scheduler(token_budget=1000, max_queued_tokens=10**6)
+    for request in ("one", "other"):
+        submit(scheduler, request, [100] * 1000)
+    for _ in range(100):
+        batch = scheduler.next_batch()
+        assert batch is not None
+        assert {part.request: len(part.documents) for part in batch.slices} == {"one": 5, "other": 5}
+
+
+def test_a_request_s_longest_documents_come_first() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6)
+    submit(scheduler, "r", [10, 90, 30, 70, 60, 40])
+
+    assert [batch.slices[0].documents for batch in drain(scheduler)] == [(1,), (3,), (4, 5), (2, 0)]
+
+
+@pytest.mark.parametrize(
+    ("engines", "documents", "sizes"),
+    [
+        (1, 10, [1000]),
+        (2, 10, [500, 300, 200]),  # half of what is left, and no less than the smallest share
+        (4, 24, [600, 500, 400, 300, 300, 300]),
+        (2, 100, [2000, 2000, 2000, 2000, 1000, 500, 300, 200]),
+    ],
+)
+def test_what_is_queued_is_shared_out_between_engines(engines: int, documents: int, sizes: list[int]) -> None:
+    scheduler = Scheduler(token_budget=2000, max_queued_tokens=10**6, engines=engines)
+    submit(scheduler, "r", [100] * documents)
+
+    found = []
+    while batch := scheduler.next_batch():
+        found.append(batch.tokens)
+    assert found == [pytest.approx(size, abs=100) for size in sizes]
+    assert sum(found) == 100 * documents
+
+
+def test_several_engines_are_as_fast_as_that_but_no_document_is_split() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6, work_per_second=100, engines=4)
+    assert estimate(scheduler, [100] * 8) == pytest.approx(2)
+    assert estimate(scheduler, [800]) == pytest.approx(8)
+    scheduler.engines = 1
+    assert estimate(scheduler, [100] * 8) == pytest.approx(8)
+    scheduler.engines = 0
+    assert estimate(scheduler, [100] * 8) == pytest.approx(8), "one that will come back"
+
+
+def test_batches_are_computed_at_once_and_end_in_any_order() -> None:
+    scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6, work_per_second=100, engines=2)
+    submit(scheduler, "r", [100] * 3)
+    first, second = scheduler.next_batch(), scheduler.next_batch()
+    assert first
+    assert second
+    scheduler.finished(second, 1.0, now=1)
+    assert scheduler.next_batch()
+    scheduler.finished(first, 1.0, now=1)
+    assert scheduler.expected_s(first) == pytest.approx(1)
+    assert scheduler.next_batch() is None
+
+
+def test_what_a_lost_engine_had_is_next_and_each_request_alone() -> None:
+    scheduler = Scheduler(token_budget=40, max_queued_tokens=1000)
+    for request in ("a", "b"):
+        submit(scheduler, request, [10] * 4)
+    batch = scheduler.next_batch()
+    assert batch is not None
+    assert (batch.again, scheduler.queued_tokens) == (False, 40)
+
+    scheduler.requeue(batch)
+
+    assert scheduler.queued_tokens == 80
+    again = [scheduler.next_batch() for _ in range(3)]
+    assert [(each.slices, each.tokens, each.again) for each in again if each] == [
+        ((batch.slices[0],), 20, True),
+        ((batch.slices[1],), 20, True),
+        (again[2].slices, 40, False),  # type: ignore[union-attr]
+    ]
+    assert scheduler.queued_tokens == 0
+
+
+def test_who_is_gone_is_not_computed_once_more() -> None:
+    scheduler = Scheduler(token_budget=60, max_queued_tokens=1000)
+    for request, deadline in (("a", FAR), ("b", FAR), ("c", 5.0)):
+        submit(scheduler, request, [10] * 2, deadline=deadline)
+    batch = scheduler.next_batch()
+    assert batch is not None
+
+    scheduler.cancel("a")  # while it is computed
+    scheduler.requeue(batch)
+    scheduler.cancel("b")  # while it waits once more
+    assert scheduler.expire(4.9) == []
+    assert scheduler.expire(5.0) == ["c"]
+
+    assert scheduler.next_batch() is None
+    assert (scheduler.queued_tokens, scheduler.queued_requests) == (0, 0)
+    assert submit(scheduler, "a", [1]) is None
+
+
+@given(requests, st.integers(1, 4), st.data())
+def test_whatever_is_lost_every_document_is_computed_and_nothing_stays(
+    lengths: list[list[int]], engines: int, data: st.DataObject
+) -> None:
+    scheduler = Scheduler(token_budget=500, max_queued_tokens=10**6, engines=engines)
+    for number, tokens in enumerate(lengths):
+        submit(scheduler, str(number), tokens)
+    computing: list[Batch] = []
+    computed: list[tuple[object, int]] = []
+    while True:
+        while len(computing) < engines and (batch := scheduler.next_batch()):
+            computing.append(batch)
+        if not computing:
+            break
+        batch = computing.pop(data.draw(st.integers(0, len(computing) - 1)))
+        if not batch.again and data.draw(st.booleans()):
+            scheduler.requeue(batch)
+            continue
+        scheduler.finished(batch, 1.0, now=0)
+        computed += [(part.request, document) for part in batch.slices for document in part.documents]
+
+    assert sorted(computed) == sorted((str(n), d) for n, tokens in enumerate(lengths) for d in range(len(tokens)))
+    assert (scheduler.queued_tokens, scheduler.queued_requests) == (0, 0)
+    for number, tokens in enumerate(lengths):
+        assert submit(scheduler, str(number), tokens) is None, "its number is free again"
+
+
 def test_misuse_is_a_bug_and_says_so() -> None:
     scheduler = Scheduler(token_budget=10, max_queued_tokens=100)
     submit(scheduler, "r", [1])
