@@ -190,7 +190,7 @@ class Application:
                 return NotReady("the server is shutting down", reason="draining", retry_after_s=1)
             case "ready":
                 fault = self._service.fault if self._service else "no model is loaded. This is a bug."
-                return NotReady(fault, reason="unhealthy") if fault else None
+                return NotReady(fault, reason="unhealthy", retry_after_s=_STARTING_RETRY_S) if fault else None
 
     def _finish_failed(self, call: _Call, error: ServingError) -> Response:
         if isinstance(error, Refused):

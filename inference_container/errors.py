@@ -36,7 +36,7 @@ Reason = Literal[
 REASONS: Mapping[Reason, str] = {
     "starting": "The model is being loaded.",
     "draining": "The server was told to end and takes nothing new.",
-    "unhealthy": "Nothing here can compute, and no other try will change that.",
+    "unhealthy": "No worker can compute now; the message says why. They are started again.",
     "closed": "The server ended before this request was computed.",
     "memory": "The bodies that are being answered fill the memory set aside for them.",
     "too_large": "The request alone is more than this server would ever queue or finish within its time limit.",

@@ -23,6 +23,7 @@ from inference_container.served import ServedModel
 from inference_container.service import RerankService
 from inference_container.tokenization import PairTokenizer
 from inference_container.workers.pool import WorkerPool
+from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.manifest import Dtype
 from rerank_toolkit.contracts.settings import Settings
 from rerank_toolkit.contracts.wire import CUSTOM_ATTRIBUTES, decode_origin
@@ -33,11 +34,22 @@ Scenario = Callable[[httpx.AsyncClient, RerankService], Awaitable[None]]
 
 
 class BrokenEngine:
+    """Fails on every batch, and once lost can't be started again."""
+
     name = "broken"
     version = "1"
     dtype: Dtype = "fp32"
 
-    def score(self, batch: RaggedBatch) -> NDArray[np.float32]:
+    def __init__(self) -> None:
+        self.alive = True
+
+    def start(self) -> None:
+        raise ToolkitError("the engine can't be started: no memory is left")
+
+    def end(self) -> None:
+        self.alive = False
+
+    def score(self, batch: RaggedBatch, *, timeout_s: float | None = None) -> NDArray[np.float32]:
         raise RuntimeError("an illegal memory access was encountered")
 
 
@@ -95,23 +107,29 @@ def test_an_exception_that_nobody_thought_of_is_an_answer_like_others(
     assert record.exc_info[0] is LookupError
 
 
-def test_an_engine_that_only_fails_makes_the_process_unhealthy(
+def test_without_a_worker_that_can_compute_the_server_is_unhealthy_and_says_why(
     model: ServedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario(client: httpx.AsyncClient, _: RerankService) -> None:
+    fault = "the engine can't be started: no memory is left"
+
+    async def scenario(client: httpx.AsyncClient, service: RerankService) -> None:
         for _ in range(MOST_FAILURES):
             assert (await client.get("/ping")).status_code == 200
             assert (await client.post("/invocations", json=BODY)).status_code == 500
+        while service.fault != fault:
+            await asyncio.sleep(0.01)
         ping = await client.get("/ping")
-        assert ping.status_code == 503
-        assert ping.json() == {"detail": "the engine failed on the last 5 batches"}
-        assert (await client.post("/invocations", json=BODY)).status_code == 503
+        assert (ping.status_code, ping.json()) == (503, {"detail": fault})
+        refused = await client.post("/invocations", json=BODY)
+        assert (refused.status_code, refused.json(), refused.headers["retry-after"]) == (503, {"detail": fault}, "5")
         metrics = (await client.get("/metrics")).text
         assert "rerank_ready 0.0" in metrics
+        assert "rerank_workers 0.0" in metrics
         assert 'rerank_refusals_total{reason="unhealthy"} 1.0' in metrics
 
     with caplog.at_level(logging.INFO):
-        run(scenario, dataclasses.replace(model, engine=BrokenEngine()))
-    assert logged(caplog, "unhealthy") == [
-        {"detail": "the engine failed on the last 5 batches; this process has to be replaced"}
-    ]
+        run(scenario, dataclasses.replace(model, replicas=[BrokenEngine()]))
+    [lost] = logged(caplog, "worker_lost")
+    assert lost == {"detail": "the engine failed on the last 5 batches"}
+    levels = {record.levelname for record in caplog.records if record.getMessage() == "request"}
+    assert levels == {"ERROR", "INFO"}, "the server is to blame for a failure, not for a refusal"
