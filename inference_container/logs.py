@@ -70,9 +70,9 @@ class RequestLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     padding_ratio: float | None = None
     """Share of the tokens computed for it that was padding."""
     queue_ms: float | None = None
-    """From admission to scores outside its own batches."""
+    """From admission to scores, time in which no batch of it was computed."""
     inference_ms: float | None = None
-    """Compute of the batches that held documents of it."""
+    """Time in which a batch that held documents of it was computed."""
     reason: str | None = None
     """Of a refusal."""
     detail: str | None = None

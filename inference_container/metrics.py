@@ -78,11 +78,11 @@ class Metrics:
         )
         self.queue_seconds = distribution(
             "rerank_queue_seconds",
-            "Time of a request from admission to scores outside its own batches: before the first and between them",
+            "Time of a request from admission to scores in which no batch of it was computed",
             _SECONDS,
         )
         self.inference_seconds = distribution(
-            "rerank_inference_seconds", "Compute time of a request's batches", _SECONDS
+            "rerank_inference_seconds", "Time in which a batch with documents of the request was computed", _SECONDS
         )
         self.batch_tokens = distribution("rerank_batch_tokens", "Tokens in a batch, without padding", _TOKENS)
         self.batch_sequences = distribution("rerank_batch_sequences", "Documents in a batch", _SEQUENCES)

@@ -19,10 +19,10 @@ TOTAL_TIME = "x-total-time"
 """Milliseconds from the request's head to its answer. On refusals and errors too."""
 
 QUEUE_TIME = "x-queue-time"
-"""Milliseconds from admission to scores outside the request's own batches."""
+"""Milliseconds from admission to scores in which no batch of this request was computed."""
 
 INFERENCE_TIME = "x-inference-time"
-"""Milliseconds of compute in the batches that held documents of this request, whoever else was in them."""
+"""Milliseconds in which a batch that held documents of this request was computed, whoever else was in it."""
 
 COMPUTE_TOKENS = "x-compute-tokens"
 """Tokens read, with the query and special tokens counted once for each document."""
@@ -130,9 +130,9 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     gpu: str = ""
     """The first one's name; empty without."""
     queue_ms: float
-    """From admission to scores outside the request's own batches."""
+    """From admission to scores, time in which no batch of this request was computed."""
     inference_ms: float
-    """Compute of the batches that held documents of this request, whoever else was in them."""
+    """Time in which a batch that held documents of this request was computed, whoever else was in it."""
     total_ms: float | None = None
     """From the request's head to its answer."""
     tokens: int
