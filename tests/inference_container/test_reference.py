@@ -112,10 +112,8 @@ def test_every_reason_has_a_meaning() -> None:
 
 def test_variables_that_documents_name_are_settings() -> None:
     known = {name for row in ROWS for name in row.names}
-    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))}
-    named = {(path.name, name) for path, text in texts.items() for name in re.findall(r"\bRERANK_[A-Z_]*[A-Z]\b", text)}
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md"))]
+    named = {name for text in texts for name in re.findall(r"\bRERANK_[A-Z_]+", text)}
 
-    assert {name for _, name in named} >= {name for name in known if name.startswith("RERANK_")}
-    assert {one for one in named if one[1] not in known and not one[1].startswith(NOT_SETTINGS)} == {
-        ("settings.md", "RERANK_LOCAL")
-    } & named
+    assert named >= {name for name in known if name.startswith("RERANK_")}
+    assert {name for name in named - known if not name.startswith(NOT_SETTINGS)} == set()
