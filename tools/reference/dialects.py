@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -22,7 +23,7 @@ _NAMES = ModelNames("jina-reranker-v1-tiny-en", frozenset({"jina-reranker-v1-tin
 _QUERY_TOKENS, _DOCUMENT_TOKENS = 8, 10
 
 _ID = re.compile(r"\b[0-9a-f]{32}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
-"""Ids are made anew for each answer: the page shows one and the same."""
+"""Made anew for each answer."""
 
 
 def page() -> str:
@@ -31,7 +32,8 @@ def page() -> str:
         "Callers of other rerankers keep their clients: the container answers each in its own way of asking. Any of "
         f"these bodies may come to any path. Which dialect a body is in, {code('dialect=NAME')} in the header "
         f"{code(CUSTOM_ATTRIBUTES)} says; else a field that only one has; else the path. Options that are null are "
-        "options that are absent; fields that a dialect doesn't list are ignored.",
+        "options that are absent; fields that a dialect doesn't list are ignored. Scores and ids in the examples are "
+        "made up.",
         table(("the first of these fields that a body has", "its dialect"), [(code(f), d.name) for f, d in SHAPES]),
         table(("else the path, by POST", "its dialect"), [(code(p), d.name) for p, d in PATHS.items()]),
         *(part for dialect in DIALECTS.values() for part in _describe(dialect)),
@@ -65,7 +67,7 @@ def _describe(dialect: Dialect) -> Iterator[str]:
         yield f"For example, `POST {example.path}`:"
         yield json_block(example.body)
         yield "is answered with"
-        yield json_block(_with_one_id(answer))
+        yield json_block(_shown(answer))
 
 
 def answer_to(dialect: Dialect, example: Example) -> object:
@@ -92,5 +94,7 @@ def _describe_answer(answer: object) -> Iterator[str]:
             yield from describe_struct(type(answer))
 
 
-def _with_one_id(answer: object) -> Any:
-    return msgspec.json.decode(_ID.sub("3f2b8c1d9a4e4f6f8b7a5c6d7e8f9a0b", msgspec.json.encode(answer).decode()))
+def _shown(answer: object) -> Any:
+    """The answer with one id for all, and scores short enough to be the same on every machine."""
+    document = _ID.sub("3f2b8c1d9a4e4f6f8b7a5c6d7e8f9a0b", msgspec.json.encode(answer).decode())
+    return json.loads(document, parse_float=lambda text: round(float(text), 4))
