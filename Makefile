@@ -41,7 +41,7 @@ lock: setup
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml Makefile tools/setup.sh
+$(VENV)/.installed: pyproject.toml Makefile tools/setup.sh tests/callers/requirements.txt
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" CDK_CLI="$(CDK_CLI)" sh tools/setup.sh $(VENV)
 
 lint: setup

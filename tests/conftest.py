@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,3 +66,30 @@ def minilm_l12(tmp_path_factory: pytest.TempPathFactory) -> Path:
     model = find_model("ms-marco-MiniLM-L-12-v2")
     made = package(model, out, source=model.weights[0], engine="torch", dtype="fp32", progress=print)
     return made.artifact.path
+
+
+RunCaller = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def run_caller() -> RunCaller:
+    """Runs a script of tests/callers, where other projects' clients are installed, and gives what it prints."""
+    python = Path(sys.prefix) / "clients/bin/python"
+    if not python.exists():
+        pytest.fail(
+            f"no clients are installed in {python.parents[1]}; make setup does it (tests/callers/requirements.txt)"
+        )
+
+    def run(script: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Any:
+        finished = subprocess.run(
+            [python, Path(__file__).with_name("callers") / script, *arguments],
+            env={**(environment or os.environ), "NO_PROXY": "127.0.0.1", "PYTHONWARNINGS": "ignore"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr
+        return json.loads(finished.stdout.splitlines()[-1])  # SageMaker's SDK prints its own lines before
+
+    return run
