@@ -44,14 +44,19 @@ class Podman:
             raise MissingTool("podman has no runtime here; runc and crun are two")
         self._store = store
         self._command = ["podman", "--log-level=error", "--runtime", runtime]
+        self._environment = dict(os.environ)
         if store:
             self._command += ["--root", str(store / "images"), "--runroot", str(store / "run")]
+            temporary = store / "tmp"  # where an interrupted build leaves its own
+            temporary.mkdir(parents=True)
+            self._environment["TMPDIR"] = str(temporary)
 
     def __call__(self, *arguments: str, timeout_s: float = 1800, stderr: int = subprocess.PIPE) -> str:
         """stdout; raises ImageError with the end of stderr if the command fails or takes longer."""
         try:
             done = subprocess.run(
                 [*self._command, *arguments],
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

@@ -51,7 +51,7 @@ class Trial:
             self._contents()
         with self._check("refuses an empty model directory with one line and exit code 1"):
             self._no_model(mode=0o755)
-        with self._check("refuses one that its user may not read just so"):
+        with self._check("refuses one that its user may not read, just as briefly"):
             self._no_model(mode=0o700)
         options = [f"--memory={self.memory}"] if self.memory else []
         port = _free_port()
