@@ -21,6 +21,7 @@ from inference_container.errors import (
     QueueFull,
     UnsupportedEncoding,
 )
+from inference_container.lines import numbered_lines
 from rerank_toolkit.catalog.limits import MEGABYTE
 
 _BODIES_HELD = 8
@@ -160,14 +161,11 @@ def _starts_with_document_line(body: bytes | bytearray) -> bool:
 def decode_lines(body: bytes | bytearray) -> list[object]:
     """The document in each line that holds something; raises NotJson naming the line."""
     documents = []
-    lines: list[bytes | bytearray] = [*body.split(b"\n")]
-    for index, line in enumerate(lines):
-        if not line.strip():
-            continue
+    for number, _, line in numbered_lines(body):
         try:
             documents.append(decode_json(line))
         except NotJson as error:
-            raise NotJson(f"line {index + 1}: {error}") from None
+            raise NotJson(f"line {number}: {error}") from None
     if not documents:
         raise NotJson("the body is not JSON: it is empty")
     return documents
