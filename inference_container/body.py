@@ -73,7 +73,7 @@ class BodyReader:
     def _check_headers(self, request: Request) -> None:
         encoding = request.headers.get("content-encoding", "identity")
         if encoding.casefold() != "identity":
-            raise UnsupportedEncoding(f"Content-Encoding is {encoding!r}; send the body uncompressed")
+            raise UnsupportedEncoding(f"Content-Encoding is {encoding[:40]!r}; send the body uncompressed")
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self._max_bytes:
             raise self._too_large(f"{int(announced):,} bytes")
