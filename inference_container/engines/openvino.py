@@ -23,7 +23,7 @@ TOKENS_AT_ONCE = 768
 """Padded tokens in one pass through the graph, unless a sequence is longer. Few, so that activations stay in the
 core's cache; many enough for the matrix products to be efficient."""
 
-LONG = 2048
+LONG = 3072
 """Tokens from which on a JinaBERT sequence goes alone through graphs.long. Not below TOKENS_AT_ONCE."""
 
 STEP = 8

@@ -56,7 +56,8 @@ class LongEncoder:
     def _attend(self, projected: NDArray[np.float32], queries: int) -> NDArray[np.float32]:
         """(queries, hidden) from queries, keys and values side by side, (L, 3 * hidden)."""
         length, heads = len(projected), self._shape.heads
-        q, k, v = projected.reshape(length, 3, heads, -1).transpose(1, 2, 0, 3)  # (heads, L, head_dim) each
+        by_head = projected.reshape(length, 3, heads, -1).transpose(1, 2, 0, 3)
+        q, k, v = np.ascontiguousarray(by_head)  # (heads, L, head_dim) each
         attended = np.empty((queries, heads, q.shape[-1]), dtype=np.float32)
         for head, (distance, slope) in enumerate(zip(reach(q, k, self._bits), slopes(heads), strict=True)):
             for rows, keys in _blocks(queries, length, -(-distance // _STEP) * _STEP):
