@@ -60,7 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     workers: Annotated[
         int,
         _row(
-            "Processes that compute; 0 leaves the choice to the engine.",
+            "Processes that compute. 0 leaves the choice to the engine: OpenVINO takes one for each thread as far as "
+            "memory allows, PyTorch one with all threads.",
             "RERANK_WORKERS",
             "SAGEMAKER_MODEL_SERVER_WORKERS",
             ge=0,
