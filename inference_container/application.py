@@ -169,6 +169,7 @@ class Application:
                 decoded = await service.decode(body, headers.get("content-type", ""))
                 call.dialect = _dialect_of(decoded, call.request, named)
                 inquiry = await service.parse(call.dialect, decoded)
+                del decoded  # the objects around the texts are no more needed, and may be many
                 call.documents = inquiry.documents
                 call.encoded = await service.encode(*inquiry.tasks)
         except TimeoutError:

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from inference_container.errors import InvalidRequest, NotCsv
+from inference_container.lines import numbered_lines
 from rerank_toolkit.contracts.faults import MOST_FAULTS, Fault
 
 # Of the csv module, for the process: its own bound is 128 KiB, less than a document may have. Bodies are bounded.
@@ -28,17 +29,13 @@ csv.field_size_limit(2**31 - 1)
 def decode_rows(body: bytes | bytearray) -> list[object]:
     """Each row as an object with query, documents and, where the row has them, id and top_n.
 
-    Raises NotCsv for a body that can't be split into rows, InvalidRequest with every row that has other columns.
+    Raises NotCsv for a body that is no text or empty, InvalidRequest with every row that has other columns. A line
+    end always ends a row, as batch transform takes it too.
     """
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        byte = body[error.start]
-        raise NotCsv(f"the body is not UTF-8: byte {error.start} is 0x{byte:02x}, {error.reason}") from None
     rows: list[object] = []
     faults: list[Fault] = []
-    for index, line in enumerate(_lines(text)):
-        row = _read_row(line)
+    for index, (_, start, line) in enumerate(numbered_lines(body)):
+        row = _read_row(_decode(line, start))
         if isinstance(row, str):
             faults.append(Fault(f"rows[{index}]", row, "malformed"))
         else:
@@ -52,9 +49,12 @@ def decode_rows(body: bytes | bytearray) -> list[object]:
     return rows
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Lines that hold something. Batch transform splits at line ends too: a row can't hold one."""
-    return (line for line in text.replace("\r\n", "\n").split("\n") if line.strip())
+def _decode(line: bytes, start: int) -> str:
+    try:
+        return line.removesuffix(b"\r").decode("utf-8" if start else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        byte = line[error.start]
+        raise NotCsv(f"the body is not UTF-8: byte {start + error.start} is 0x{byte:02x}, {error.reason}") from None
 
 
 def _read_row(line: str) -> dict[str, object] | str:

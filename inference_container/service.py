@@ -50,7 +50,7 @@ class RerankService:
         self._closed = ""
         self._dispatcher = Dispatcher(
             model.replicas,
-            token_budget=settings.token_budget,
+            token_budget=model.token_budget,
             max_queued_tokens=settings.max_queued_tokens,
             time_limit_s=settings.time_limit_s,
             metrics=metrics,
@@ -99,9 +99,11 @@ class RerankService:
     async def _encode_task(self, task: RerankTask, encoded: EncodedTask, count: int) -> None:
         """Adds a task to what is encoded of a request of `count` documents."""
         queries = await self._encode_queries(task)
-        query_of = task.query_of or [0] * len(task.documents)
-        special = self.model.tokenizer.special_tokens
-        least = encoded.tokens + sum(len(queries[query]) + special for query in query_of)
+        least = encoded.tokens + len(task.documents) * self.model.tokenizer.special_tokens
+        if task.query_of is None:
+            least += len(task.documents) * len(queries[0])
+        else:
+            least += sum(len(queries[query]) for query in task.query_of)
         if least > self._settings.max_queued_tokens:
             documents = f"{len(encoded.flops) + len(task.documents):,} documents"
             query = "this query" if len(queries) == 1 else "these queries"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -32,6 +33,11 @@ def read(
     return None, faults + [msgspec.structs.replace(one, field=aliased.get(one.field, one.field)) for one in found]
 
 
+@cache
+def _required(expected: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(item.encode_name for item in msgspec.structs.fields(expected) if item.required)
+
+
 def _unalias(
     body: Mapping[str, Any], expected: type[msgspec.Struct], field: str, aliases: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, str], list[Fault]]:
@@ -39,7 +45,7 @@ def _unalias(
 
     Some clients send null for what is unset, so a null option is an absent one.
     """
-    required = {item.encode_name for item in msgspec.structs.fields(expected) if item.required}
+    required = _required(expected)
     plain = {name: value for name, value in body.items() if value is not None or name in required}
     aliased: dict[str, str] = {}
     faults: list[Fault] = []
