@@ -32,23 +32,44 @@ def published_tensors(shape: Shape) -> dict[str, Sizes]:
     return dict(_tensors(shape))
 
 
-def normalise(tensors: Tensors, shape: Shape, *, name: str) -> dict[str, NDArray[Any]]:
-    """`tensors` under today's names, in the order of `published_tensors`, buffers dropped.
+WEIGHT, SCALE, LOW, STEP = ".weight", ".weight_scale", ".input_low", ".input_step"
+"""What an int8 layer consists of: endings of its tensors' names, see int8.py."""
+
+
+def linear_layers(shape: Shape) -> dict[str, Sizes]:
+    """Name and (outputs, inputs) of each linear layer within the encoder's layers: nearly all of the arithmetic."""
+    return {
+        name.removesuffix(WEIGHT): sizes
+        for name, sizes in published_tensors(shape).items()
+        if ".encoder.layer." in name and name.endswith(WEIGHT) and len(sizes) == 2
+    }
+
+
+def int8_tensors(shape: Shape) -> dict[str, Sizes]:
+    """Those of an int8 artifact: the published ones, and of each linear layer its scales."""
+    added: dict[str, Sizes] = {}
+    for name, (outputs, inputs) in linear_layers(shape).items():
+        added |= {f"{name}{SCALE}": (outputs,), f"{name}{LOW}": (inputs,), f"{name}{STEP}": (inputs,)}
+    return published_tensors(shape) | added
+
+
+def normalise(tensors: Tensors, shape: Shape, *, name: str, int8: bool = False) -> dict[str, NDArray[Any]]:
+    """`tensors` under today's names, in the order of `published_tensors` (or `int8_tensors`), buffers dropped.
 
     Raises InvalidInput, in which `name` says whose tensors they are, with every tensor that is missing, left
     over or of another size.
     """
     ours = {_modern(found): tensor for found, tensor in tensors.items() if found.rpartition(".")[2] not in _BUFFERS}
-    faults = list(_compare({found: tensor.shape for found, tensor in ours.items()}, shape))
+    expected = int8_tensors(shape) if int8 else published_tensors(shape)
+    faults = list(_compare({found: tensor.shape for found, tensor in ours.items()}, expected, shape))
     if len(faults) > MOST_FAULTS:
         faults[MOST_FAULTS:] = [Fault("", f"and {len(faults) - MOST_FAULTS} more tensors")]
     if faults:
         raise InvalidInput(f"{name} does not hold the weights of this model", faults)
-    return {tensor: ours[tensor] for tensor in published_tensors(shape)}
+    return {tensor: ours[tensor] for tensor in expected}
 
 
-def _compare(found: Mapping[str, Sizes], shape: Shape) -> Iterator[Fault]:
-    expected = published_tensors(shape)
+def _compare(found: Mapping[str, Sizes], expected: Mapping[str, Sizes], shape: Shape) -> Iterator[Fault]:
     for tensor, sizes in expected.items():
         if tensor not in found:
             yield Fault(tensor, f"is missing; expected sizes {list(sizes)}", "missing")

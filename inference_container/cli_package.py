@@ -55,7 +55,7 @@ def package_model(
         What will compute: openvino on CPUs, torch on GPUs (and on CPUs, as the reference).
     dtype
         Number format of the weights; by default bf16 for openvino (computed in fp32 by CPUs without it), fp32 for
-        torch. openvino takes bf16 and fp32, torch fp32, bf16 and fp16.
+        torch. openvino takes bf16, fp32 and int8, torch fp32, bf16 and fp16.
     accept_fidelity_loss
         Write the artifact even if its ranking is further from the fp32 weights' than its dtype's gate allows.
     force

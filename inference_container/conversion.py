@@ -8,12 +8,18 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from inference_container.artifact import Artifact
+from inference_container.calibration import load_calibration
 from inference_container.checkpoints import Tensors
+from inference_container.engines.loading import EngineMissing
+from inference_container.fidelity import encode
+from inference_container.hardware import describe_hardware
+from inference_container.int8 import quantise
 from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.manifest import Dtype, Engine
 
-DTYPES: dict[Engine, tuple[Dtype, ...]] = {"openvino": ("bf16", "fp32"), "torch": ("fp32", "bf16", "fp16")}
+DTYPES: dict[Engine, tuple[Dtype, ...]] = {"openvino": ("bf16", "fp32", "int8"), "torch": ("fp32", "bf16", "fp16")}
 """What each engine can be packaged for."""
 
 _FORMATS: dict[Dtype, np.dtype[Any]] = {
@@ -23,6 +29,23 @@ _FORMATS: dict[Dtype, np.dtype[Any]] = {
 }
 
 _HEAD = ("pooler.", "classifier.")
+
+
+def convert(tensors: Tensors, dtype: Dtype, reference: Artifact | None) -> dict[str, NDArray[Any]]:
+    """The tensors of an artifact in `dtype`, of the published ones in fp32 or less.
+
+    int8 needs the fp32 `reference`, run by torch: it has to see what goes into each layer. Raises EngineMissing
+    without torch, InvalidInput for values beyond a format's range.
+    """
+    if dtype != "int8":
+        return cast(tensors, dtype)
+    if reference is None or reference.manifest.engine != "torch":
+        raise EngineMissing("int8 is fitted to what the model computes in torch; install rerank-toolkit[serve,torch]")
+    from inference_container.engines.torch_ranges import input_ranges  # noqa: PLC0415  # takes seconds to import
+
+    batch, _ = encode(reference, load_calibration().fitted)
+    ranges = input_ranges(reference, batch, threads=describe_hardware().physical_cores)
+    return cast(tensors, "bf16") | quantise(tensors, ranges, reference.manifest.shape)
 
 
 def cast(tensors: Tensors, dtype: Dtype) -> dict[str, NDArray[Any]]:

@@ -7,7 +7,7 @@ gate is a rank correlation (Spearman's) over all pairs and, for int8, how often 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,18 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference_container.artifact import TOKENIZER, Artifact
-from inference_container.calibration import Calibration
+from inference_container.calibration import Calibration, Query
 from inference_container.engines import FAMILIES, Engine, RaggedBatch
 from inference_container.engines.loading import load_engine
 from inference_container.hardware import describe_hardware
-from inference_container.tokenization import EncodedPairs, PairTokenizer, QueryTooLong
+from inference_container.tokenization import PairTokenizer, QueryTooLong
 from rerank_toolkit.catalog.shapes import Family
 from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.manifest import Dtype, Fidelity, Manifest
 from rerank_toolkit.contracts.manifest import Engine as EngineName
 
-Scores = list[NDArray[np.float32]]
-"""Of each query, the logits of its texts."""
+Scores = NDArray[np.float32]
+"""Logits, (pairs,)."""
 
 SEEDED_QUERIES = 4
 """Random weights have no ranking to lose: a few pairs show that engine and reference compute the same."""
@@ -64,6 +64,10 @@ class FidelityTooLow(ToolkitError):
         super().__init__("\n".join(lines))
 
 
+class FidelityUnknown(ToolkitError):
+    """A dtype that may lose much, on a machine that can't tell how much it loses."""
+
+
 def reference_engine(family: Family) -> EngineName | None:
     """The engine that computes the fp32 reference here: torch, or where that isn't installed, openvino; else None."""
     engines: tuple[EngineName, ...] = ("torch", "openvino")
@@ -86,22 +90,16 @@ def why_unknown(family: Family, engine: EngineName, dtype: Dtype) -> str:
 
 
 def measure(packaged: Artifact, reference: Artifact, calibration: Calibration) -> Fidelity:
-    """Scores `calibration` with both artifacts on this machine; seeded ones only its first questions.
+    """Scores the judged part of `calibration` with both artifacts on this machine.
 
-    Questions that are too long for the model are left out. Raises ToolkitError where none is left or scores are not
-    finite, and what loading an engine raises.
+    Raises ToolkitError where none of its questions fits the model or scores are not finite, and what loading an engine
+    raises.
     """
     manifest = packaged.manifest
-    queries = calibration.queries[:SEEDED_QUERIES] if manifest.seeded else calibration.queries
     hardware = describe_hardware()
-    tokenizer = PairTokenizer.from_file(
-        packaged.file(TOKENIZER), max_tokens=manifest.max_tokens, type_ids=manifest.shape.token_types > 0
-    )
-    encoded = list(_encode(tokenizer, queries))
-    if not encoded:
-        raise ToolkitError(f"calibration {calibration.name}: {manifest.model_id} is too short for any of its questions")
-    expected, by_reference = _score(reference, encoded, hardware.physical_cores)
-    found, by_packaged = _score(packaged, encoded, hardware.physical_cores)
+    batch, texts = encode(packaged, calibration.judged)
+    expected, by_reference = _score(reference, batch, hardware.physical_cores)
+    found, by_packaged = _score(packaged, batch, hardware.physical_cores)
     on_gpu = manifest.engine == "torch" and hardware.gpu
     return Fidelity(
         reference=by_reference,
@@ -109,12 +107,34 @@ def measure(packaged: Artifact, reference: Artifact, calibration: Calibration) -
         hardware=hardware.gpu if on_gpu and hardware.gpu else f"{hardware.cpu_model} ({hardware.instruction_set})",
         calibration=calibration.name,
         calibration_sha256=calibration.sha256,
-        queries=len(encoded),
-        pairs=sum(len(pairs.ids) for pairs in encoded),
-        spearman=round(spearman(np.concatenate(expected), np.concatenate(found)), 6),
-        top_1_agreement=round(top_1_agreement(expected, found), 6),
-        max_logit_difference=float(f"{np.abs(np.concatenate(expected) - np.concatenate(found)).max():.3g}"),
+        queries=len(texts),
+        pairs=batch.sequences,
+        spearman=round(spearman(expected, found), 6),
+        top_1_agreement=round(top_1_agreement(expected, found, texts), 6),
+        max_logit_difference=float(f"{np.abs(expected - found).max():.3g}"),
     )
+
+
+def encode(artifact: Artifact, queries: Sequence[Query]) -> tuple[RaggedBatch, list[int]]:
+    """All pairs as the model reads them, and how many of them each query has. Of seeded weights only the first queries.
+
+    Questions too long for the model are left out. Raises ToolkitError where none is left.
+    """
+    manifest = artifact.manifest
+    tokenizer = PairTokenizer.from_file(
+        artifact.file(TOKENIZER), max_tokens=manifest.max_tokens, type_ids=manifest.shape.token_types > 0
+    )
+    encoded = []
+    for question, texts in queries[:SEEDED_QUERIES] if manifest.seeded else queries:
+        try:
+            encoded.append(tokenizer.encode(question, texts))
+        except QueryTooLong:
+            continue
+    if not encoded:
+        raise ToolkitError(f"{manifest.model_id} takes {manifest.max_tokens} tokens; no calibration question fits")
+    ids = [sequence for pairs in encoded for sequence in pairs.ids]
+    type_ids = [sequence for pairs in encoded for sequence in pairs.type_ids]
+    return RaggedBatch.of(ids, type_ids), [len(pairs.ids) for pairs in encoded]
 
 
 def find_losses(fidelity: Fidelity, dtype: Dtype) -> list[str]:
@@ -148,9 +168,11 @@ def spearman(first: NDArray[Any], second: NDArray[Any]) -> float:
     return float(np.corrcoef(one, other)[0, 1])
 
 
-def top_1_agreement(expected: Scores, found: Scores) -> float:
-    """Share of the queries whose highest score stands in the same place."""
-    return float(np.mean([one.argmax() == other.argmax() for one, other in zip(expected, found, strict=True)]))
+def top_1_agreement(expected: Scores, found: Scores, texts: Sequence[int]) -> float:
+    """Share of the queries whose highest score stands in the same place; query i has the next `texts[i]` scores."""
+    places = np.cumsum(texts)[:-1]
+    queries = zip(np.split(expected, places), np.split(found, places), strict=True)
+    return float(np.mean([one.argmax() == other.argmax() for one, other in queries]))
 
 
 def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
@@ -159,22 +181,14 @@ def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
     return ranks
 
 
-def _encode(tokenizer: PairTokenizer, queries: Sequence[tuple[str, Sequence[str]]]) -> Iterator[EncodedPairs]:
-    for question, texts in queries:
-        try:
-            yield tokenizer.encode(question, texts)
-        except QueryTooLong:
-            continue
-
-
-def _score(artifact: Artifact, encoded: Sequence[EncodedPairs], threads: int) -> tuple[Scores, str]:
-    """The logits by query, and what computed them."""
+def _score(artifact: Artifact, batch: RaggedBatch, threads: int) -> tuple[Scores, str]:
+    """The logits, and what computed them."""
     engine: Engine = load_engine(artifact, threads=threads)
-    scores = [engine.score(RaggedBatch.of(pairs.ids, pairs.type_ids)) for pairs in encoded]
-    lost = sum(int((~np.isfinite(logits)).sum()) for logits in scores)
+    logits = engine.score(batch)
+    lost = int((~np.isfinite(logits)).sum())
     if lost:
         raise ToolkitError(
             f"{artifact.manifest.model_id} in {engine.dtype} on {engine.name} gives {lost} pairs no finite score: "
             "its values leave that format's range. Package it in another dtype"
         )
-    return scores, f"{engine.name} {engine.version}, {engine.dtype}"
+    return logits, f"{engine.name} {engine.version}, {engine.dtype}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import indent
@@ -25,12 +26,12 @@ from inference_container.artifact import (
 )
 from inference_container.calibration import load_calibration
 from inference_container.checkpoints import Tensors, normalise
-from inference_container.conversion import DTYPES, cast
+from inference_container.conversion import DTYPES, cast, convert
 from inference_container.engines import FAMILIES
-from inference_container.engines.loading import EngineMissing
 from inference_container.fidelity import (
     IS_REFERENCE,
     FidelityTooLow,
+    FidelityUnknown,
     find_losses,
     measure,
     reference_engine,
@@ -118,35 +119,51 @@ def package(
     )
     tensors = normalise(checkpoint.tensors, model.shape, name=checkpoint.source)
     tokenizer = _clean_tokenizer(checkpoint, model.shape)
-
-    def vouch(artifact: Artifact) -> Manifest:
-        return _vouch(artifact, tensors, tokenizer, progress, accept_loss=accept_loss)
-
-    progress(f"writing {out}")
-    artifact = write_artifact(
-        out, manifest, tensors=cast(tensors, dtype), tokenizer=tokenizer, texts=_texts(checkpoint), vouch=vouch
-    )
+    with _reference(manifest, tensors, tokenizer) as reference:
+        progress(f"writing {out}")
+        artifact = write_artifact(
+            out,
+            manifest,
+            tensors=convert(tensors, dtype, reference),
+            tokenizer=tokenizer,
+            texts=_texts(checkpoint),
+            vouch=lambda written: _vouch(written, reference, progress, accept_loss=accept_loss),
+        )
     return Package(artifact, reused=False, note=f"{checkpoint.note} {note}".strip())
 
 
-def _vouch(artifact: Artifact, tensors: Tensors, tokenizer: str, progress: Progress, *, accept_loss: bool) -> Manifest:
-    """The manifest of an artifact not yet in place, with its fidelity to `tensors` as they were published."""
-    manifest = artifact.manifest
-    if manifest.fidelity_unknown:
-        return manifest
+@contextmanager
+def _reference(manifest: Manifest, tensors: Tensors, tokenizer: str) -> Iterator[Artifact | None]:
+    """The same model in fp32, for as long as it is measured against; None where it can't be run here."""
     engine = reference_engine(manifest.shape.family)
-    if engine is None:
-        raise EngineMissing(f"{manifest.engine} is installed and runs {manifest.shape.family}. This is a bug.")
-    calibration = load_calibration()
-    progress(f"measuring fidelity: {manifest.engine} in {manifest.dtype} against {engine} in fp32")
-    with tempfile.TemporaryDirectory(prefix="rerank-reference-", dir=artifact.path.parent) as aside:
-        reference = write_folder(
+    if engine is None or (manifest.fidelity_unknown and manifest.dtype != "int8"):
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="rerank-reference-") as aside:
+        yield write_folder(
             Path(aside) / "reference",
             msgspec.structs.replace(manifest, engine=engine, dtype="fp32"),
             tensors=cast(tensors, "fp32"),
             tokenizer=tokenizer,
         )
-        fidelity = measure(artifact, reference, calibration)
+
+
+def _vouch(artifact: Artifact, reference: Artifact | None, progress: Progress, *, accept_loss: bool) -> Manifest:
+    """The manifest of an artifact not yet in place, with its fidelity to the reference.
+
+    Raises FidelityTooLow for real weights below the gate, FidelityUnknown for int8 that can't be measured, both not
+    if the loss is accepted.
+    """
+    manifest = artifact.manifest
+    if manifest.fidelity_unknown or reference is None:
+        if manifest.dtype == "int8" and not (manifest.seeded or accept_loss):
+            raise FidelityUnknown(
+                f"what {manifest.model_id} loses in int8 can't be measured here: {manifest.fidelity_unknown}. "
+                "--accept-fidelity-loss packages it unmeasured"
+            )
+        return manifest
+    progress(f"measuring fidelity: {manifest.engine} in {manifest.dtype} against {reference.manifest.engine} in fp32")
+    fidelity = measure(artifact, reference, load_calibration())
     losses = [] if manifest.seeded else find_losses(fidelity, manifest.dtype)
     if losses and not accept_loss:
         raise FidelityTooLow(manifest, losses)

@@ -1,4 +1,5 @@
-"""The texts that fidelity is measured on: questions, each with the texts that it is scored against."""
+"""The texts that fidelity is measured on, and others that int8 takes its ranges from: questions, each with the texts
+that it is scored against."""
 
 from __future__ import annotations
 
@@ -13,8 +14,13 @@ FILE = Path(__file__).with_name("everyday-english.toml")
 
 _OTHERS = 3
 """Texts of other subjects, beside those of the question's own."""
-_LONG_EVERY = 4
+_LONG_EVERY = 7
 """One question in so many is scored against a long text as well: a whole subject, joined."""
+_RANGES_EVERY = 5
+"""One question in so many is never judged by: what int8 was fitted to would be no test of it."""
+
+Query = tuple[str, Sequence[str]]
+"""A question with its texts."""
 
 
 class Subject(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,8 +34,10 @@ class Calibration:
     name: str
     sha256: str
     """Of the file that holds it."""
-    queries: Sequence[tuple[str, Sequence[str]]]
-    """Each with its texts."""
+    judged: Sequence[Query]
+    """Those that fidelity is measured on."""
+    fitted: Sequence[Query]
+    """Those that int8 takes the ranges of its activations from."""
 
 
 def load_calibration(path: Path = FILE) -> Calibration:
@@ -47,7 +55,9 @@ def load_calibration(path: Path = FILE) -> Calibration:
         (subjects[number].questions[place], candidates(subjects, number, index))
         for index, (place, number) in enumerate(places)
     ]
-    return Calibration(path.stem, hashlib.sha256(data).hexdigest(), queries)
+    fitted = queries[_RANGES_EVERY - 1 :: _RANGES_EVERY]
+    judged = [query for query in queries if query not in fitted]
+    return Calibration(path.stem, hashlib.sha256(data).hexdigest(), judged, fitted)
 
 
 def candidates(subjects: Sequence[Subject], number: int, index: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Parts of every graph, made from an artifact's tensors by their published names.
 
-`linear` is the only place where a weight matrix enters a graph, so it is where another way to store or multiply
-one (int8 with its scales) belongs.
+`linear` is the only place where a weight matrix enters a graph, in floating point or, where scales come with it, in
+int8.
 """
 
 from __future__ import annotations
@@ -13,15 +13,37 @@ from openvino import Node, Shape, Tensor, Type
 from openvino import opset15 as op
 from openvino.op import Constant
 
+from inference_container.checkpoints import LOW, SCALE, STEP, WEIGHT
 from inference_container.graphs.weights import Weight, Weights
 
-_TYPES = {"F32": Type.f32, "F16": Type.f16, "BF16": Type.bf16}
+_TYPES = {"F32": Type.f32, "F16": Type.f16, "BF16": Type.bf16, "I8": Type.i8}
 
 
 def linear(x: Node, weights: Weights, *names: str, bias: bool = True) -> Node:
     """x (..., inputs) through one or more dense layers at once: (..., outputs of all of them, side by side)."""
+    if f"{names[0]}{SCALE}" in weights:
+        return _int8_linear(x, weights, names, bias=bias)
     product = op.matmul(x, joined(weights, [f"{name}.weight" for name in names]), transpose_a=False, transpose_b=True)
     return op.add(product, joined(weights, [f"{name}.bias" for name in names])) if bias else product
+
+
+def _int8_linear(x: Node, weights: Weights, names: Sequence[str], *, bias: bool) -> Node:
+    """As `linear`, of layers that read the same input, with the codes of int8.py.
+
+    The plugin makes the codes in the kernel before, multiplies integers, and adds and scales as it writes the result.
+    """
+    low, step = (weights[f"{names[0]}{part}"].data for part in (LOW, STEP))  # (inputs,)
+    codes = op.add(op.multiply(x, op.constant(1 / step)), op.constant(-low / step))
+    ends = [op.constant(np.float32(end)) for end in (0, 255)]
+    codes = op.fake_quantize(codes, *ends, *ends, 256)  # rounded, and kept within 0 and 255
+    weight = np.concatenate([weights[f"{name}{WEIGHT}"].data for name in names])  # (outputs, inputs)
+    scale = np.concatenate([weights[f"{name}{SCALE}"].data for name in names])  # (outputs,)
+    widened = op.multiply(constant(Weight(weight, "I8"), shared=False), op.constant(scale[:, None]))
+    shift = scale * (weight.astype(np.float64) @ (low / step))
+    if bias:
+        shift = shift + np.concatenate([weights[f"{name}.bias"].widened() for name in names])
+    product = op.matmul(codes, widened, transpose_a=False, transpose_b=True)
+    return op.add(product, op.constant(shift.astype(np.float32)))
 
 
 def layer_norm(x: Node, weights: Weights, name: str, eps: float) -> Node:

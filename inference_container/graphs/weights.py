@@ -20,7 +20,7 @@ from inference_container.checkpoints import normalise
 from rerank_toolkit.contracts.faults import Fault
 
 # numpy has no bfloat16: its values are carried as the 16 bits that they are.
-_STORED_AS: Mapping[str, type[np.generic]] = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16}
+_STORED_AS: Mapping[str, type[np.generic]] = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16, "I8": np.int8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Weight:
 
     data: NDArray[Any]
     dtype: str
-    """Of safetensors: F32, F16 or BF16."""
+    """Of safetensors: F32, F16, BF16 or I8."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -73,7 +73,8 @@ def map_weights(artifact: Artifact) -> Weights:
     if faults:
         raise ArtifactError(artifact.path, faults, _REMEDY)
     stored = {name: _view(content[8 + size :], **entry) for name, entry in header.items()}
-    named = normalise(cast(dict[str, Any], stored), artifact.manifest.shape, name=str(file))
+    manifest = artifact.manifest
+    named = normalise(cast(dict[str, Any], stored), manifest.shape, name=str(file), int8=manifest.dtype == "int8")
     return cast(dict[str, Weight], named)
 
 

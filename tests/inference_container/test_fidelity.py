@@ -137,7 +137,7 @@ def test_scores_that_are_not_finite_are_no_fidelity(two_layers: Model, tmp_path:
 def test_a_model_too_short_for_any_question_says_so(two_layers: Model, tmp_path: Path) -> None:
     made = package(two_layers, tmp_path / "out", engine="torch", progress=print).artifact
     short = Artifact(made.path, msgspec.structs.replace(made.manifest, max_tokens=8))
-    with pytest.raises(ToolkitError, match="too short for any of its questions"):
+    with pytest.raises(ToolkitError, match="takes 8 tokens; no calibration question fits"):
         measure(short, made, load_calibration())
 
 
@@ -173,12 +173,14 @@ def test_spearman_is_scipys() -> None:
 
 def test_the_texts_are_varied_and_each_question_has_hard_ones() -> None:
     calibration = load_calibration()
-    assert len(calibration.queries) == 100
-    assert len({question for question, _ in calibration.queries}) == 100
-    words = sorted(len(text.split()) for _, texts in calibration.queries for text in texts)
+    assert len(calibration.judged) >= 100
+    assert len({question for question, _ in [*calibration.judged, *calibration.fitted]}) == len(
+        calibration.judged
+    ) + len(calibration.fitted)
+    words = sorted(len(text.split()) for _, texts in calibration.judged for text in texts)
     assert words[0] < 10
     assert words[-1] > 120
-    for _, texts in calibration.queries:
+    for _, texts in calibration.judged:
         assert len(texts) in (7, 8)
         assert len(set(texts)) == len(texts)
 
