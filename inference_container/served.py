@@ -89,7 +89,7 @@ class ServedModel:
             tokenizer=tokenizer,
             hardware=hardware,
             threads=pool.plan.workers * pool.plan.threads,
-            token_budget=settings.token_budget,
+            token_budget=pool.plan.token_budget,
             memory=ServerMemory(lambda: {"front": os.getpid(), **pool.pids()}),
         )
 

@@ -247,6 +247,15 @@ def test_torch_gets_one_worker_with_all_cores(openvino_jinabert: Path) -> None:
     assert (made.workers, made.threads, made.cores) == (1, 8, ((),))
 
 
+def test_the_token_budget_is_the_machine_s_unless_it_is_set(openvino_jinabert: Path) -> None:
+    manifest = documents.read(openvino_jinabert / FILE_NAME, Manifest)
+    torch = msgspec.structs.replace(manifest, engine="torch")
+    with_gpu = msgspec.structs.replace(HARDWARE, gpu="NVIDIA A10G")
+    assert plan_workers(Settings(), manifest, with_gpu, []).token_budget == 1024
+    assert plan_workers(Settings(), torch, with_gpu, []).token_budget == 8192
+    assert plan_workers(Settings(token_budget=99), torch, with_gpu, []).token_budget == 99
+
+
 @pytest.mark.parametrize(
     ("workers", "cores"),
     [
