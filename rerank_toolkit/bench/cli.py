@@ -44,6 +44,11 @@ app.command(
     help="Measure side by side: our server and others', models, memory and start, small requests beside large ones.",
 )
 app.command(
+    "rerank_toolkit.bench.cli_compare:renew_tables",
+    name="tables",
+    help="Write the tables of measurements anew into docs/benchmarks.md.",
+)
+app.command(
     "rerank_toolkit.bench.cli_load:load",
     name="load",
     help="Send more than a server can do, and tell what becomes of every request.",

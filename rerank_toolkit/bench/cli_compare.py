@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from rerank_toolkit.bench import tables
+from rerank_toolkit.bench.artifacts import package
 from rerank_toolkit.bench.engines import compare_engines
 from rerank_toolkit.bench.fairness import measure_fairness
 from rerank_toolkit.bench.footprint import measure_footprint
@@ -32,7 +33,7 @@ def compare(
     models: str = "tiny,turbo,base",
     engine: Engine = "openvino",
     dtypes: str = "bf16,int8,fp32",
-    accept: Annotated[tuple[str, ...], Parameter(name="--package-option", negative=())] = (),
+    accept_fidelity_loss: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     rounds: Annotated[int, Parameter(validator=Number(gte=1))] = 11,
     out: Path = Path("benchmarks"),
     docs: Path | None = None,
@@ -56,8 +57,9 @@ def compare(
         The engine of our server.
     dtypes
         Its precisions in the part engines, with commas; the first is the one of the other parts.
-    accept
-        An option handed on to `rerank package` for int8, such as one that overrules its gate.
+    accept_fidelity_loss
+        Measure our server also in precisions that `rerank package` refuses because they lose too much; without it
+        these are left out, and the report says so.
     rounds
         Requests that each side answers.
     out
@@ -83,25 +85,28 @@ def compare(
                 environments=rival_venvs or cache_folder() / "rivals",
                 engine=engine,
                 dtypes=ours,
-                package_options=accept,
+                accept_fidelity_loss=accept_fidelity_loss,
                 rounds=rounds,
                 progress=say,
             )
             _write(out / "engines.json", compared)
         if "models" in wanted:
-            side_by_side = compare_models(names, work=work, engine=engine, dtype=ours[0], rounds=rounds, progress=say)
-            _write(out / "models.json", side_by_side)
+            artifacts = [_package_seeded(name, work, engine, ours[0]) for name in names]
+            _write(out / "models.json", compare_models(artifacts, rounds=rounds, progress=say))
         if "footprint" in wanted:
-            taken = measure_footprint(SMALLEST, work=work, engine=engine, dtype=ours[0], workers=(1, 0), progress=say)
-            _write(out / "footprint.json", taken)
+            smallest = _package_seeded(SMALLEST, work, engine, ours[0])
+            _write(out / "footprint.json", measure_footprint(smallest, workers=(1, 0), progress=say))
         if "fairness" in wanted:
-            _write(
-                out / "fairness.json",
-                measure_fairness(SMALLEST, work=work, engine=engine, dtype=ours[0], progress=say),
-            )
+            smallest = _package_seeded(SMALLEST, work, engine, ours[0])
+            _write(out / "fairness.json", measure_fairness(smallest, progress=say))
     if docs or tables.DOCUMENT.is_file():
-        tables.renew(docs or tables.DOCUMENT, out)
+        renew_tables(docs or tables.DOCUMENT, results=out)
     print_text("\n\n".join(tables.render(out, part) for part in PARTS if part in wanted))
+
+
+def _package_seeded(model: str, work: Path, engine: Engine, dtype: Dtype) -> Path:
+    """Speed and memory depend on shapes alone, so random weights stand for those that no package index has."""
+    return package(model, work, engine=engine, dtype=dtype, options=["--source", "seeded:0"], progress=say)
 
 
 def _dtypes(text: str) -> list[Dtype]:
@@ -114,6 +119,19 @@ def _dtypes(text: str) -> list[Dtype]:
     if faults:
         raise InvalidInput("options", faults)
     return [known[name] for name in text.split(",")]
+
+
+def renew_tables(document: Path = tables.DOCUMENT, /, *, results: Path = Path("benchmarks")) -> None:
+    """Write the tables of measurements anew into a document that has places for them.
+
+    Parameters
+    ----------
+    document
+        The document.
+    results
+        Folder of the measurements' files.
+    """
+    say(f"{document} {'renewed' if tables.renew(document, results) else 'stands as it was'}")
 
 
 def _write(path: Path, document: object) -> None:

@@ -17,7 +17,7 @@ from rerank_toolkit.bench.errors import ArtifactUnavailable, NotMeasurable
 from rerank_toolkit.bench.process_tree import peak_rss_mib
 from rerank_toolkit.bench.results import EngineComparison, LeftOut, Measured, Surroundings
 from rerank_toolkit.bench.rivals.checkpoint import write_checkpoint
-from rerank_toolkit.bench.rivals.cross_encoder import Backend, cross_encoder
+from rerank_toolkit.bench.rivals.cross_encoder import Backend, CrossEncoderSide, cross_encoder
 from rerank_toolkit.bench.rivals.environments import RIVALS, environment_python
 from rerank_toolkit.bench.rivals.infinity import infinity
 from rerank_toolkit.bench.rounds import agreement_request, interleave, median_ms, workload_requests
@@ -32,6 +32,8 @@ Progress = Callable[[str], None]
 WHOLE, SHAPE = "ms-marco-MiniLM-L-12-v2", "ms-marco-MiniLM-L-6-v2"
 LAYERS = (0, 1, 3, 5, 8, 11)
 WEIGHTS = f"{SHAPE}'s shapes: layers {', '.join(map(str, LAYERS))} of the genuine {WHOLE}, and its tokenizer"
+
+MEMORY_REQUESTS = 3
 
 _SENTENCE_TRANSFORMERS: tuple[tuple[Backend, Literal["default", "bf16"], Dtype], ...] = (
     ("torch", "default", "fp32"),
@@ -50,6 +52,8 @@ class _Entered:
     rivals: list[Side] = field(default_factory=list)
     precisions: dict[str, Dtype] = field(default_factory=dict)
     versions: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    memory: dict[str, float] = field(default_factory=dict)
+    """Peaks, MiB."""
     left_out: list[LeftOut] = field(default_factory=list)
 
     @property
@@ -73,7 +77,7 @@ def compare_engines(
     environments: Path,
     engine: Engine,
     dtypes: Sequence[Dtype],
-    package_options: Sequence[str],
+    accept_fidelity_loss: bool,
     rounds: int,
     progress: Progress,
 ) -> EngineComparison:
@@ -94,7 +98,7 @@ def compare_engines(
         entered = _Entered()
         for dtype in dtypes:
             progress(f"starting ours in {engine} {dtype}")
-            options = [f"--source=dir:{checkpoint}", *(package_options if dtype == "int8" else ())]
+            options = [f"--source=dir:{checkpoint}", *(["--accept-fidelity-loss"] if accept_fidelity_loss else [])]
             try:
                 artifact = package(SHAPE, work, engine=engine, dtype=dtype, options=options, progress=progress)
             except ArtifactUnavailable as error:  # int8's gate may refuse
@@ -110,13 +114,18 @@ def compare_engines(
         for backend, dtype_name, precision in _SENTENCE_TRANSFORMERS:
             progress(f"starting sentence-transformers {backend} {dtype_name}")
             side = stack.enter_context(cross_encoder(pythons["sentence-transformers"], checkpoint, backend, dtype_name))
+            for request in workload_requests(workload, MEMORY_REQUESTS):
+                side.score(*request)
+            entered.memory[side.name] = peak_rss_mib(side.pid)  # before other batches leave their mark on it
             best = side.at_best_batch(*workload_requests(workload, 1)[0])
             for one in (side, best) if best.batch != side.batch else (side,):
                 entered.add_rival(one, precision, one.versions)
         for precision in _INFINITY:
             progress(f"starting infinity {precision}")
             rival = stack.enter_context(infinity(pythons["infinity"], checkpoint, precision))
-            entered.add_rival(rival, precision, _pinned(requirements / "infinity.txt", ("infinity-emb", "torch")))
+            entered.add_rival(
+                rival, precision, _pinned(requirements / "infinity.txt", ("infinity_emb", "transformers", "torch"))
+            )
         logits = {side.name: side.score(*pairs).logits for side in entered.all}
         reference = entered.rivals[0].name
         agreements = {name: agreement(found, logits[reference]) for name, found in logits.items() if name != reference}
@@ -126,15 +135,16 @@ def compare_engines(
         progress(f"all {len(logits)} sides agree; {rounds} rounds of {len(pairs[1])} documents each")
         requests = workload_requests(workload, rounds)
         taken = interleave(entered.all, {side.name: requests for side in entered.all}, progress)
-        memory = {side.name: peak_rss_mib(side.pid) for side in entered.all}
-    return _report(entered, taken, memory=memory, agreements=agreements, reference=reference, workload=workload)
+        for lone in entered.all:
+            if not isinstance(lone, CrossEncoderSide):
+                entered.memory[lone.name] = peak_rss_mib(lone.pid)
+    return _report(entered, taken, agreements=agreements, reference=reference, workload=workload)
 
 
 def _report(
     entered: _Entered,
     taken: Mapping[str, Sequence[Scored]],
     *,
-    memory: Mapping[str, float],
     agreements: Mapping[str, Agreement],
     reference: str,
     workload: Workload,
@@ -152,7 +162,7 @@ def _report(
             samples_ms=[round(scored.seconds * 1e3, 2) for scored in taken[name]],
             median_ms=median,
             documents_per_second=round(workload.documents / median * 1e3, 2),
-            peak_rss_mib=round(memory[name], 1),
+            peak_rss_mib=round(entered.memory[name], 1) if name in entered.memory else None,
             agreement=agreements.get(name),
             times_ours={} if ours else {one: round(median / own, 3) for one, own in own_medians.items()},
         )
@@ -188,4 +198,4 @@ def _surroundings(name: str, taken: Sequence[Scored]) -> Surroundings:
 
 def _pinned(requirements: Path, names: Sequence[str]) -> dict[str, str]:
     pins = dict(line.split("==", 1) for line in requirements.read_text(encoding="utf-8").splitlines() if "==" in line)
-    return {name: pins[name] for name in names if name in pins}
+    return {name: pins[name] for name in names}

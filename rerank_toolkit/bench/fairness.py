@@ -9,17 +9,14 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from rerank_toolkit.bench.artifacts import package
 from rerank_toolkit.bench.conditions import conditions, origin_of
 from rerank_toolkit.bench.errors import NotMeasurable
-from rerank_toolkit.bench.models import SEED
 from rerank_toolkit.bench.results import Fairness
 from rerank_toolkit.bench.rounds import percentile, workload_requests
 from rerank_toolkit.bench.server_process import serve
 from rerank_toolkit.bench.sides import ContainerSide, Scored
 from rerank_toolkit.bench.workload import Workload
 from rerank_toolkit.contracts.errors import ToolkitError
-from rerank_toolkit.contracts.manifest import Dtype, Engine
 
 SMALL, LARGE = 10, 1000
 SAMPLES = 200
@@ -28,18 +25,15 @@ PAUSE_S = 0.01
 """Between two small requests, so that they meet the large one's batches at any point."""
 
 
-def measure_fairness(
-    model: str, *, work: Path, engine: Engine, dtype: Dtype, progress: Callable[[str], None]
-) -> Fairness:
-    """SAMPLES small requests one after the other on an idle server, then as many beside one large after another."""
-    artifact = package(model, work, engine=engine, dtype=dtype, options=SEED, progress=progress)
+def measure_fairness(artifact: Path, *, samples: int = SAMPLES, progress: Callable[[str], None]) -> Fairness:
+    """`samples` small requests one after the other on an idle server, then as many beside one large after another."""
     with (
         serve(artifact) as server,
         closing(ContainerSide("small", server.url, server.pid)) as side,
         closing(ContainerSide("large", server.url, server.pid)) as other,
     ):
         tokens_per_word = side.ruler().tokens_per_word
-        small = workload_requests(replace(Workload(), documents=SMALL), SAMPLES, tokens_per_word=tokens_per_word)
+        small = workload_requests(replace(Workload(), documents=SMALL), samples, tokens_per_word=tokens_per_word)
         large = workload_requests(replace(Workload(), documents=LARGE), 1, tokens_per_word=tokens_per_word)[0]
         for request in small[:WARM_UPS]:
             side.score(*request)

@@ -7,17 +7,15 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from rerank_toolkit.bench.artifacts import package
 from rerank_toolkit.bench.conditions import conditions, origin_of
-from rerank_toolkit.bench.models import SEED
 from rerank_toolkit.bench.process_tree import MemoryWatch, peak_rss_mib, pss_mib
 from rerank_toolkit.bench.results import Footprint, FootprintReport
 from rerank_toolkit.bench.rounds import workload_requests
 from rerank_toolkit.bench.server_process import Server, serve
 from rerank_toolkit.bench.sides import ContainerSide
 from rerank_toolkit.bench.workload import Workload
-from rerank_toolkit.catalog.models import find_model
-from rerank_toolkit.contracts.manifest import Dtype, Engine
+from rerank_toolkit.contracts import documents
+from rerank_toolkit.contracts.manifest import FILE_NAME, Manifest
 from rerank_toolkit.contracts.wire import Origin
 
 STARTS = 5
@@ -27,22 +25,15 @@ WATCH_S = 0.02
 
 
 def measure_footprint(
-    model: str,
-    *,
-    work: Path,
-    engine: Engine,
-    dtype: Dtype,
-    workers: Sequence[int],
-    progress: Callable[[str], None],
+    artifact: Path, *, workers: Sequence[int], starts: int = STARTS, progress: Callable[[str], None]
 ) -> FootprintReport:
-    """Starts the server of `model` with each number of `workers` (0: its own choice), and watches it work."""
-    artifact = package(model, work, engine=engine, dtype=dtype, options=SEED, progress=progress)
-    longest = find_model(model).max_tokens
+    """Starts the server of `artifact` with each number of `workers` (0: its own choice), and watches it work."""
+    longest = documents.read(artifact / FILE_NAME, Manifest).max_tokens
     footprints = []
     for count in workers:
         environment = {"RERANK_WORKERS": str(count)}
         ready = []
-        for _ in range(STARTS - 1):
+        for _ in range(starts - 1):
             with serve(artifact, environment=environment) as server:
                 ready.append(server.ready_s)
         with serve(artifact, environment=environment) as server:
@@ -90,7 +81,7 @@ def _watch_long(server: Server, longest: int) -> tuple[int, float, float, float]
     with closing(ContainerSide("ours", server.url, server.pid)) as side:
         ruler = side.ruler()
         query = ruler.text(Workload().query_tokens)
-        documents = [ruler.text(longest, start=index + 1) for index in range(LONG_DOCUMENTS)]
+        documents = [ruler.text(longest * 1.1, start=index + 1) for index in range(LONG_DOCUMENTS)]  # cut to it
         start = time.perf_counter()
         with MemoryWatch(server.pid, WATCH_S) as watch:
             origin = origin_of(side.score(query, documents))

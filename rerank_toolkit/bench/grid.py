@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rerank_toolkit.bench.target import Sample, Target
 from rerank_toolkit.bench.texts import TextRuler
 from rerank_toolkit.bench.workload import Workload
+from rerank_toolkit.catalog.models import load_models
 from rerank_toolkit.client import ClientError, InvalidRequest, Overloaded, TimedOut
 from rerank_toolkit.contracts.profile import Cell
 
@@ -52,7 +53,8 @@ def measure_grid(target: Target, ruler: TextRuler, *, seconds: float, progress: 
     Raises the endpoint's error if it answers none of them.
     """
     deadline = time.monotonic() + seconds
-    requests = {(count, tokens): _request(ruler, count, tokens) for tokens in TOKENS for count in DOCUMENTS}
+    lengths = [tokens for tokens in TOKENS if tokens <= longest_text(target.first.model)]
+    requests = {(count, tokens): _request(ruler, count, tokens) for tokens in lengths for count in DOCUMENTS}
     scouted = _scout(target, requests, seconds, progress)
 
     shapes = list(scouted)
@@ -158,8 +160,16 @@ def _scout(
         raise refusal or RuntimeError("no shape was asked for. This is a bug.")
     left_out = [shape for shape in left_out if shape[1] <= cut_at]
     if left_out:
-        progress(f"left out for want of time: {_names(left_out)}")
+        unless_cut = "" if target.first.model in load_models() else ", as far as the model reads such texts"
+        progress(f"left out for want of time{unless_cut}: {_names(left_out)}")
     return scouted
+
+
+def longest_text(model: str) -> float:
+    """The last of TOKENS worth asking `model` for; infinite for one that the catalogue doesn't know."""
+    known = load_models().get(model)
+    reads = known.max_tokens if known else math.inf
+    return min((tokens for tokens in TOKENS if tokens >= reads), default=math.inf)
 
 
 def _cut_at(scouted: Mapping[Shape, Sample], shape: Shape, sample: Sample) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from rerank_toolkit.bench.artifacts import package
 from rerank_toolkit.bench.conditions import conditions, origin_of, software
 from rerank_toolkit.bench.efficiency import efficiency
 from rerank_toolkit.bench.process_tree import peak_rss_mib
@@ -15,25 +14,22 @@ from rerank_toolkit.bench.rounds import Request, interleave, median_ms, workload
 from rerank_toolkit.bench.server_process import serve
 from rerank_toolkit.bench.sides import ContainerSide
 from rerank_toolkit.bench.workload import Workload
-from rerank_toolkit.catalog.models import find_model
-from rerank_toolkit.contracts.manifest import Dtype, Engine
-
-SEED = ("--source", "seeded:0")
-"""Speed depends on shapes alone, so random weights stand for those that no package index has."""
+from rerank_toolkit.contracts import documents
+from rerank_toolkit.contracts.manifest import FILE_NAME, Manifest
 
 
-def compare_models(
-    models: Sequence[str], *, work: Path, engine: Engine, dtype: Dtype, rounds: int, progress: Callable[[str], None]
-) -> ModelComparison:
-    """Measures the servers of `models`, all up at once, `rounds` requests of the workload each, interleaved."""
+def compare_models(artifacts: Sequence[Path], *, rounds: int, progress: Callable[[str], None]) -> ModelComparison:
+    """Measures the servers of `artifacts`, all up at once, `rounds` requests of the workload each, interleaved.
+
+    Each gets texts of the same numbers of tokens, by its own tokenizer.
+    """
     workload = Workload()
-    known = [find_model(name) for name in models]
+    manifests = [documents.read(artifact / FILE_NAME, Manifest) for artifact in artifacts]
     with ExitStack() as stack:
         sides: list[ContainerSide] = []
-        for model in known:
-            artifact = package(model.id, work, engine=engine, dtype=dtype, options=SEED, progress=progress)
+        for artifact, manifest in zip(artifacts, manifests, strict=True):
             server = stack.enter_context(serve(artifact))
-            sides.append(stack.enter_context(closing(ContainerSide(model.id, server.url, server.pid))))
+            sides.append(stack.enter_context(closing(ContainerSide(manifest.model_id, server.url, server.pid))))
         requests: dict[str, list[Request]] = {
             side.name: workload_requests(workload, rounds, tokens_per_word=side.ruler().tokens_per_word)
             for side in sides
@@ -45,7 +41,7 @@ def compare_models(
     slowest = max(medians, key=medians.__getitem__)
     return ModelComparison(
         conditions=conditions(origins[slowest], workload),
-        engine=engine,
+        engine=origins[slowest].engine,
         dtype=origins[slowest].dtype,
         rounds=rounds,
         slowest=slowest,
@@ -55,14 +51,16 @@ def compare_models(
                 software=software(origins[name]),
                 precision=origins[name].dtype,
                 samples_ms=[round(scored.seconds * 1e3, 2) for scored in taken[name]],
-                median_ms=medians[name],
-                documents_per_second=round(workload.documents / medians[name] * 1e3, 2),
+                median_ms=median,
+                documents_per_second=round(workload.documents / median * 1e3, 2),
                 peak_rss_mib=round(memory[name], 1),
             )
-            for name in medians
+            for name, median in medians.items()
         ],
         times_slowest={name: round(medians[slowest] / median, 3) for name, median in medians.items()},
         efficiency=[
-            found for model in known if (found := efficiency(model.id, model.shape, taken[model.id])) is not None
+            found
+            for manifest in manifests
+            if (found := efficiency(manifest.model_id, manifest.shape, taken[manifest.model_id])) is not None
         ],
     )

@@ -33,8 +33,9 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     median_ms: float
     documents_per_second: float
     """Of a request at the median."""
-    peak_rss_mib: float
-    """Sum over its processes of each one's peak: no less than what they held at once."""
+    peak_rss_mib: float | None
+    """Sum over its processes of each one's peak: no less than what they held at once. None for a side that shares its
+    process with another."""
     agreement: Agreement | None = None
     """With the reference; None for the reference."""
     times_ours: dict[str, float] = {}

@@ -62,9 +62,17 @@ def renewed_text(text: str, folder: Path) -> str:
 
 def _engines(found: EngineComparison) -> list[str]:
     ours = [side.name for side in found.ours]
-    rows = [_side_row(side, ["1" if side.name == name else "" for name in ours]) for side in found.ours]
+    rows = [_side_row(side, ["" for _ in ours]) for side in found.ours]
     rows += [_side_row(side, [_times(side.times_ours.get(name)) for name in ours]) for side in found.rivals]
-    heads = ["side", "documents/s", "median ms", "peak RSS MiB", "Spearman", *(f"{name} is × it" for name in ours)]
+    heads = [
+        "side",
+        "precision",
+        "documents/s",
+        "median ms",
+        "peak RSS MiB",
+        "Spearman",
+        *(f"{name} is × it" for name in ours),
+    ]
     parts = [
         _under(found.conditions),
         f"Weights: {found.weights}. {found.rounds} interleaved rounds, medians. Spearman: of the logits with those of "
@@ -88,7 +96,7 @@ def _models(found: ModelComparison) -> list[str]:
             side.name,
             f"{side.documents_per_second:,.1f}",
             f"{side.median_ms:,.0f}",
-            f"{side.peak_rss_mib:,.0f}",
+            _mib(side.peak_rss_mib),
             _times(found.times_slowest[side.name]),
         ]
         for side in found.models
@@ -199,13 +207,17 @@ _KINDS: Mapping[str, tuple[type[Any], Callable[[Any], list[str]]]] = {
     "drain": (DrainReport, _drain),
 }
 
+NAMES = tuple(_KINDS)
+"""Of the files, without .json."""
+
 
 def _side_row(side: Measured, ratios: Sequence[str]) -> list[str]:
     return [
-        f"{side.name} ({side.precision})",
+        side.name,
+        side.precision,
         f"{side.documents_per_second:,.1f}",
         f"{side.median_ms:,.0f}",
-        f"{side.peak_rss_mib:,.0f}",
+        _mib(side.peak_rss_mib),
         f"{side.agreement.spearman:.4f}" if side.agreement else "reference",
         *ratios,
     ]
@@ -240,6 +252,10 @@ def _under(given: Conditions) -> str:
 
 def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} × {status}" for status, count in counts.items()) or "0"
+
+
+def _mib(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
 
 
 def _times(value: float | None) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from itertools import pairwise
 
 import httpx
@@ -8,7 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rerank_toolkit.bench.grid import ESSENTIAL, falls_in_round, measure_grid, plan_samples, predict_seconds
+from rerank_toolkit.bench.grid import (
+    ESSENTIAL,
+    falls_in_round,
+    longest_text,
+    measure_grid,
+    plan_samples,
+    predict_seconds,
+)
 from rerank_toolkit.bench.target import Target
 from rerank_toolkit.bench.texts import TextRuler
 from rerank_toolkit.client import RerankClient, Retries
@@ -97,3 +105,11 @@ def test_larger_shapes_tell_nothing_of_smaller_ones():
 
 def test_the_first_shape_is_always_tried():
     assert predict_seconds({}, (1, 16)) == 0
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [("ms-marco-MiniLM-L-6-v2", 512), ("jina-reranker-v1-tiny-en", 8192), ("somebody-elses", math.inf)],
+)
+def test_no_text_is_longer_than_the_catalogue_says_that_the_model_reads(model, tokens):
+    assert longest_text(model) == tokens

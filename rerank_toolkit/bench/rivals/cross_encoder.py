@@ -23,7 +23,7 @@ Backend = Literal["torch", "onnx", "openvino"]
 
 DEFAULT_BATCH = 32
 """Of CrossEncoder.predict()."""
-BATCHES = (4, 8, 16, 64)
+BATCHES = (4, 8, 16)
 """Tried besides the default, to show what the rival can do in the hands of somebody who measures."""
 
 _SCRIPT = Path(__file__).with_name("cross_encoder_process.py")

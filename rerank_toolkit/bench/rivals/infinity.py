@@ -55,9 +55,12 @@ def infinity(python: Path, checkpoint: Path, dtype: Literal["fp32", "bf16"]) -> 
 
     Raises RivalUnavailable with the end of its log.
     """
+    executable = python.with_name("infinity_emb")
+    if not executable.is_file():
+        raise RivalUnavailable(f"{executable} is missing; remove its environment, and it is made again")
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [str(python.with_name("infinity_emb")), "v2", "--model-id", str(checkpoint), "--engine", "torch"]
+    command = [str(executable), "v2", "--model-id", str(checkpoint), "--engine", "torch"]
     command += ["--served-model-name", _MODEL, "--device", "cpu", "--dtype", _DTYPES[dtype]]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     offline = {"HF_HUB_OFFLINE": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}
