@@ -15,38 +15,33 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
-from inference_container.errors import InvalidRequest, NotCsv
+from inference_container.errors import NotCsv
 from inference_container.lines import numbered_lines
-from rerank_toolkit.contracts.faults import MOST_FAULTS, Fault
 
 # Of the csv module, for the process: its own bound is 128 KiB, less than a document may have. Bodies are bounded.
 csv.field_size_limit(2**31 - 1)
 
 
-def decode_rows(body: bytes | bytearray) -> list[object]:
-    """Each row as an object with query, documents and, where the row has them, id and top_n.
+@dataclass(frozen=True, slots=True)
+class MalformedRow:
+    """A row that has not the columns of one, for whoever names the faults of all rows."""
 
-    Raises NotCsv for a body that is no text or empty, InvalidRequest with every row that has other columns. A line
-    end always ends a row, as batch transform takes it too.
+    why: str
+
+
+def decode_rows(body: bytes | bytearray) -> list[object]:
+    """Each row as an object with query, documents and, where the row has them, id and top_n; or a MalformedRow.
+
+    Raises NotCsv for a body that is no text or empty. A line end always ends a row, as batch transform takes it too.
     """
-    rows: list[object] = []
-    faults: list[Fault] = []
-    for index, (_, start, line) in enumerate(numbered_lines(body)):
-        row = _read_row(_decode(line, start))
-        if isinstance(row, str):
-            faults.append(Fault(f"rows[{index}]", row, "malformed"))
-        else:
-            rows.append(row)
-        if len(faults) == MOST_FAULTS:
-            break
-    if faults:
-        raise InvalidRequest(faults)
+    rows = [_read_row(_decode(line, start)) for _, start, line in numbered_lines(body)]
     if not rows:
         raise NotCsv("the body has no rows; each is id,query,documents,top_n with documents as a JSON list")
-    return rows
+    return [MalformedRow(row) if isinstance(row, str) else row for row in rows]
 
 
 def _decode(line: bytes, start: int) -> str:

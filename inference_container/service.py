@@ -67,7 +67,7 @@ class RerankService:
         await self.score(await self.encode(task), deadline=time.monotonic() + _WARM_UP_LIMIT_S)
 
     async def decode(self, body: bytearray, content_type: str) -> Decoded:
-        """Clears the body. Raises NotJson, NotCsv, UnsupportedEncoding, InvalidRequest for rows of other columns."""
+        """Clears the body. Raises NotJson, NotCsv, UnsupportedEncoding."""
 
         def decode_and_clear() -> Decoded:
             decoded = decode(body, content_type)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from inference_container.csv_rows import MalformedRow
 from inference_container.dialects.base import (
     JSON,
     JSON_LINES,
@@ -135,7 +136,9 @@ def _inquire(
     sound: list[Item] = []
     faults: list[Fault] = []
     for item, place in zip(items, places, strict=True):
-        if fault := _asks_for_embeddings(item, place, names):
+        if isinstance(item, MalformedRow):
+            faults.append(Fault(place, item.why, "malformed"))
+        elif fault := _asks_for_embeddings(item, place, names):
             faults.append(fault)
         else:
             one, found = read(item, Item, field=place)
