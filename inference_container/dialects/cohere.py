@@ -25,56 +25,75 @@ _DEFAULT_TOKENS_PER_DOCUMENT = 4096  # of version 2, by Cohere's reference
 
 class CohereRequest(msgspec.Struct, frozen=True, kw_only=True):
     query: str
+    """What the documents are ranked by."""
     documents: Annotated[list[str | dict[str, object]], msgspec.Meta(min_length=1)]
     """Strings, or objects with `text`; in version 1 also objects with the fields that `rank_fields` names."""
     model: str | None = None
+    """The model that is served, by its id or alias; another name is a fault."""
     top_n: Count | None = None
+    """How many of the best to answer with; absent: all."""
     max_tokens_per_doc: Count | None = None
+    """Tokens of each document that are read; absent: 4096 in version 2, as many as fit in version 1."""
     return_documents: bool = False
+    """Whether the answer brings the texts back."""
     rank_fields: Annotated[list[str], msgspec.Meta(min_length=1)] | None = None
     """Fields of a document whose texts are read, one after the other."""
     api_version: Literal[1, 2] | None = None
+    """Added by the SDK's SageMaker client; absent: that of the path."""
 
 
 class CohereResult(msgspec.Struct, frozen=True, omit_defaults=True):
     index: int
+    """Position in the request."""
     relevance_score: float
+    """Between 0 and 1."""
     document: Text | None = None
+    """Where return_documents asks for it; with rank_fields, what was read of it."""
 
 
 class ApiVersion(msgspec.Struct, frozen=True):
     version: str
+    """1 or 2."""
 
 
 class BilledUnits(msgspec.Struct, frozen=True):
     search_units: int
+    """One for every 100 documents begun."""
 
 
 class Tokens(msgspec.Struct, frozen=True):
     input_tokens: int
+    """Read by the model, the query and special tokens counted once for each document."""
 
 
 class Meta(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     api_version: ApiVersion
+    """By which the body was read."""
     billed_units: BilledUnits
     """As Cohere counts; nobody is billed here."""
     tokens: Tokens
+    """What was really read."""
     warnings: list[str] | None = None
     """Tells of documents that were cut."""
 
 
 class CohereResponse(msgspec.Struct, frozen=True, kw_only=True):
     id: str
+    """Made up for this answer."""
     results: list[CohereResult]
+    """Best first; at most top_n."""
     meta: Meta
+    """How it was counted."""
 
 
 class CohereError(msgspec.Struct, frozen=True):
     message: str
+    """All faults of the request, or why it was not answered."""
 
 
 class CohereDialect(JsonDialect):
-    """Version 2 unless `api_version` says 1; version 1 can bring the documents back."""
+    """Version 1 if `api_version` or a field that only version 1 has says so, else version 2. It can bring the documents
+    back."""
 
     name = "cohere"
     request = CohereRequest

@@ -30,16 +30,20 @@ class HuggingFaceRequest(msgspec.Struct, frozen=True, kw_only=True):
     inputs: list[object] | dict[str, object]
     """A pair, or a list of them."""
     parameters: Parameters = Parameters()
+    """Of the classification pipeline; what is not listed below is ignored."""
     raw_scores: bool = False
     """True: as function_to_apply none."""
     truncate: bool = True
+    """False: a document that doesn't fit is an error instead of being cut."""
     truncation_direction: Direction = "right"
+    """The end of a document that is cut."""
 
 
 class Classified(msgspec.Struct, frozen=True):
     label: str
     """LABEL_0, the one class that a reranker has."""
     score: float
+    """Between 0 and 1, or the logit."""
 
 
 class HuggingFaceDialect(TypedErrors):

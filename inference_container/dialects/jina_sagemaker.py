@@ -30,40 +30,56 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     """One query and its documents."""
 
     query: str | Text
+    """What the documents are ranked by."""
     documents: Annotated[list[str | Text], msgspec.Meta(min_length=1)]
+    """The texts to rank."""
     top_n: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """How many of the best to answer with; absent: all."""
     id: str | None = None
     """Of a row of a batch transform job; the answer has it too."""
 
 
 class CountedTokens(msgspec.Struct, frozen=True):
     id: str
+    """Made up for this answer."""
     total_tokens: int
+    """Read by the model."""
 
 
 class NamedDocument(msgspec.Struct, frozen=True):
     id: str
+    """Made up for this answer."""
     text: str
+    """As it was sent."""
 
 
 class NamedResult(msgspec.Struct, frozen=True, kw_only=True):
     id: str
+    """Made up for this answer."""
     index: int
+    """Position in the item's documents."""
     document: NamedDocument
+    """The text itself."""
     relevance_score: float
+    """Between 0 and 1."""
     usage: CountedTokens
     """The document's tokens and the special ones, not the query's."""
 
 
 class ItemAnswer(msgspec.Struct, frozen=True, kw_only=True):
     id: str
+    """That of the row; else made up for this answer."""
     query_usage: CountedTokens
+    """The query's own tokens, counted once."""
     results: list[NamedResult]
+    """Best first; at most top_n."""
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     data: list[ItemAnswer]
+    """An entry for each item, in their order."""
     parameters: dict[str, object] = {}
+    """Always empty for a reranker; the client's format has it."""
 
 
 class JinaSageMakerDialect(JsonDialect):

@@ -30,7 +30,9 @@ Direction = Literal["right", "left", "Right", "Left"]  # its documentation says 
 
 class TeiRequest(msgspec.Struct, frozen=True, kw_only=True):
     query: str
+    """What the texts are ranked by."""
     texts: Annotated[list[str], msgspec.Meta(min_length=1)]
+    """The texts to rank."""
     truncate: bool = True
     """False: a text that doesn't fit is an error instead of being cut."""
     truncation_direction: Direction = "right"
@@ -38,17 +40,23 @@ class TeiRequest(msgspec.Struct, frozen=True, kw_only=True):
     raw_scores: bool = False
     """True: logits instead of numbers between 0 and 1."""
     return_text: bool = False
+    """Whether the answer brings the texts back."""
 
 
 class TeiRank(msgspec.Struct, frozen=True, omit_defaults=True):
     index: int
+    """Position in the request."""
     score: float
+    """Between 0 and 1, or the logit where raw_scores asks for it."""
     text: str | None = None
+    """Where return_text asks for it."""
 
 
 class TeiError(msgspec.Struct, frozen=True):
     error: str
+    """All faults of the request, or why it was not answered."""
     error_type: str
+    """validation, empty, overloaded, unhealthy or backend."""
 
 
 class TypedErrors(JsonDialect):
