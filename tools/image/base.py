@@ -41,7 +41,8 @@ def provide_base(podman: Podman, wanted: str | None) -> tuple[str, str]:
     except ImageError as error:
         if wanted:
             raise
-        return _make_debian(podman), f"Debian 12, made here, as {image} can't be had ({str(error).splitlines()[-1]})"
+        why = str(error).rpartition(": ")[2]
+        return _make_debian(podman), f"Debian 12, made here, as {image} can't be had ({why})"
     return image, image
 
 
