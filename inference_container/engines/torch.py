@@ -41,8 +41,8 @@ class TorchEngine:
         manifest = artifact.manifest
         check_supported(manifest.shape, manifest.dtype)
         torch.set_num_threads(threads)
-        self.dtype: Dtype = manifest.dtype
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.dtype = runnable(manifest.dtype, self.device)
         self.model = load_model(artifact).convert(DTYPES[self.dtype]).to(self.device).eval()
 
     def score(self, batch: RaggedBatch) -> NDArray[np.float32]:
@@ -61,6 +61,13 @@ class TorchEngine:
         )
         logits: torch.Tensor = self.model(ids, type_ids, (offsets - offsets[0]).tolist())
         return logits[:, 0]
+
+
+def runnable(dtype: Dtype, device: torch.device) -> Dtype:
+    """`dtype`, or fp32 in place of bf16 on a GPU older than Ampere (a T4, say), which computes no bf16."""
+    if dtype == "bf16" and device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
+        return "fp32"
+    return dtype
 
 
 def passes(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

@@ -154,7 +154,15 @@ def _expected_config(shape: Shape) -> dict[str, object]:
         case "jinabert":
             expected |= {"position_embedding_type": "alibi", "feed_forward_type": "geglu"}
         case "deberta-v2":
-            expected |= {"position_buckets": shape.relative_positions // 2}
+            expected |= {
+                "position_buckets": shape.relative_positions // 2,
+                "relative_attention": True,
+                "share_att_key": True,
+                "norm_rel_ebd": "layer_norm",
+                "position_biased_input": False,
+                "pooler_hidden_act": "gelu",
+                "conv_kernel_size": 0,
+            }
         case "bert" | "xlm-roberta":
             expected |= {"position_embedding_type": "absolute", "max_position_embeddings": shape.positions}
     return expected

@@ -74,6 +74,6 @@ def flops(shape: Shape, tokens: int) -> int:
     up = 2 if shape.family == "jinabert" else 1
     projections = 4 * hidden * hidden + (up + 1) * hidden * shape.intermediate
     per_layer = 2 * tokens * projections + 4 * tokens * tokens * hidden
-    if shape.relative_positions:  # content-to-position and position-to-content products
-        per_layer += 4 * tokens * shape.relative_positions * hidden
+    if shape.relative_positions:  # content-to-position and position-to-content products, with each distance there is
+        per_layer += 4 * tokens * min(shape.relative_positions, 2 * tokens - 1) * hidden
     return shape.layers * per_layer
