@@ -20,7 +20,7 @@ from inference_container.dialects.base import (
     Ranking,
     RerankTask,
 )
-from inference_container.dialects.reading import bounded, join, plain_text, query_faults, read
+from inference_container.dialects.reading import BODY, bounded, join, plain_text, query_faults, read
 from inference_container.errors import InvalidRequest
 from rerank_toolkit.contracts.faults import MOST_FAULTS, Fault
 from rerank_toolkit.contracts.wire import Text
@@ -137,7 +137,7 @@ class JinaSageMakerRows(JinaSageMakerDialect):
 
     def parse(self, body: object, names: ModelNames) -> Inquiry:
         if not isinstance(body, list):
-            raise InvalidRequest([Fault("", "is JSON; expected rows of CSV", "wrong_type")])
+            raise InvalidRequest([Fault(BODY, "is JSON; expected rows of CSV", "wrong_type")])
         return _inquire(body, [f"rows[{index}]" for index in range(len(body))], names, self._render)
 
     def _render(self, answers: list[ItemAnswer]) -> object:

@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 
 from inference_container.dialects.base import JSON_LINES, Dialect, Example, Inquiry, ModelNames, Ranking, RerankTask
-from inference_container.dialects.reading import bounded
+from inference_container.dialects.reading import BODY, bounded
 from inference_container.errors import InvalidRequest, ServingError
 from rerank_toolkit.contracts.faults import MOST_FAULTS, Fault
 
@@ -52,7 +52,7 @@ class JsonLines:
 
 
 def _move(field: str, place: str) -> str:
-    return f"{place}.{field}" if field else place
+    return place if field == BODY else f"{place}.{field}"
 
 
 def _render(inquiries: Sequence[Inquiry], ranking: Ranking) -> list[object]:

@@ -13,6 +13,9 @@ from inference_container.dialects.base import ModelNames, RerankTask
 from rerank_toolkit.contracts.faults import MOST_FAULTS, Fault, collect_faults
 from rerank_toolkit.contracts.wire import Text
 
+BODY = "body"
+"""Where a fault is that lies in no field."""
+
 Body = TypeVar("Body", bound=msgspec.Struct)
 
 
@@ -24,7 +27,7 @@ def read(
     field: where the body stands in the request. aliases: the name in `expected` of each other name that is taken.
     """
     if not isinstance(body, dict):
-        return None, collect_faults(body, expected, field=field)
+        return None, collect_faults(body, expected, field=field or BODY)
     plain, aliased, faults = _unalias(body, expected, field, aliases or {})
     try:
         return msgspec.convert(plain, expected), faults
@@ -80,7 +83,7 @@ def bounded(faults: Sequence[Fault]) -> list[Fault]:
     """At most MOST_FAULTS of them, and one that says that there are more."""
     if len(faults) <= MOST_FAULTS:
         return list(faults)
-    return [*faults[:MOST_FAULTS], Fault("", f"has more faults; these are the first {MOST_FAULTS}", "more")]
+    return [*faults[:MOST_FAULTS], Fault(BODY, f"has more faults; these are the first {MOST_FAULTS}", "more")]
 
 
 def query_faults(body: object, *, field: str = "query") -> list[Fault]:

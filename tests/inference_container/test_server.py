@@ -109,7 +109,7 @@ BAD_BODIES: dict[str, tuple[bytes, int, set[tuple[str, str]]]] = {
     "NaN": (b'{"query": "q", "documents": ["a"], "top_n": NaN}', 400, set()),
     "Infinity": (b'{"query": "q", "documents": [-Infinity]}', 400, set()),
     "deep nesting": (NESTED, 400, set()),
-    "no object": (b"[1, 2]", 422, {("", "wrong_type")}),
+    "no object": (b"[1, 2]", 422, {("body", "wrong_type")}),
     "nothing in it": (b"{}", 422, {("query", "missing"), ("documents", "missing")}),
     "empty documents": (b'{"query": "q", "documents": []}', 422, {("documents", "too_short")}),
     "blank query": (b'{"query": " ", "documents": []}', 422, {("query", "empty"), ("documents", "too_short")}),
