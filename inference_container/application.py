@@ -153,7 +153,7 @@ class Application:
         named = named_dialect(request.headers.get(CUSTOM_ATTRIBUTES))
         call.dialect = named or call.dialect
         service = self._service
-        error = self._not_ready()
+        error = self._not_ready(for_requests=True)
         if error or not service:
             raise error or NotReady("no model is loaded. This is a bug.", reason="unhealthy")
         async with self._bodies.read(request) as body:
@@ -183,14 +183,18 @@ class Application:
             return answer + b"\n", JSON_LINES
         return answer, media_type
 
-    def _not_ready(self) -> NotReady | None:
+    def _not_ready(self, *, for_requests: bool = False) -> NotReady | None:
+        """What keeps a request from being taken; /ping is told of passing faults besides."""
         match self._phase:
             case "starting":
                 return NotReady("the model is being loaded", reason="starting", retry_after_s=_STARTING_RETRY_S)
             case "draining":
                 return NotReady("the server is shutting down", reason="draining", retry_after_s=1)
             case "ready":
-                fault = self._service.fault if self._service else "no model is loaded. This is a bug."
+                service = self._service
+                fault = service.fault if service else "no model is loaded. This is a bug."
+                if service and for_requests:
+                    fault = service.outage
                 return NotReady(fault, reason="unhealthy", retry_after_s=_STARTING_RETRY_S) if fault else None
 
     def _finish_failed(self, call: _Call, error: ServingError) -> Response:

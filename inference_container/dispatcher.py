@@ -120,6 +120,7 @@ class Dispatcher:
         self._jobs: dict[Hashable, _Job] = {}
         self._numbers = itertools.count()
         self._fault = "no engine has started yet"
+        self._cannot_start = False
         self._closed: str | None = None
         # Guards the scheduler, the jobs and _closed; notified when there may be something to compute.
         self._changed = threading.Condition()
@@ -136,6 +137,13 @@ class Dispatcher:
         if not any(thread.is_alive() for thread in self._threads):
             return "the compute threads have stopped"
         return None if self._scheduler.engines else self._fault
+
+    @property
+    def outage(self) -> str | None:
+        """Why requests need not wait: no engine is up, and none could be started. One that is merely being started
+        again takes seconds."""
+        fault = self.fault
+        return fault if self._cannot_start or self._closed else None
 
     async def score(self, work: Work, *, deadline: float) -> Scores:
         """The logits of `work`, by `deadline` on the clock of time.monotonic.
@@ -219,12 +227,13 @@ class Dispatcher:
             try:
                 replica.start()
             except ToolkitError as error:
-                self._fault = str(error)
+                self._fault, self._cannot_start = str(error), True
                 log_event("worker_not_started", level=logging.ERROR, detail=str(error), next_try_s=pause_s)
                 with self._changed:
                     self._changed.wait_for(lambda: self._closed, pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             else:
+                self._cannot_start = False
                 self._metrics.worker_restarts.inc()
                 log_event("worker_started")
                 self._count_engine(+1)

@@ -61,6 +61,11 @@ class RerankService:
         """Why nothing more will be answered here; None while all is well."""
         return self._dispatcher.fault
 
+    @property
+    def outage(self) -> str | None:
+        """Why requests need not wait until that has passed."""
+        return self._dispatcher.outage
+
     async def warm_up(self) -> None:
         """Answers one request of 512 tokens, from which the dispatcher learns how fast this machine is."""
         task = RerankTask(["how fast is this machine"], ["word " * 200] * 4, max_document_tokens=120)
