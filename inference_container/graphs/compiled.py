@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rerank_toolkit.contracts.manifest import Dtype
 
-VERSION: str = openvino.__version__
+VERSION: str = openvino.__version__.partition("-")[0]  # without build number and branch
 
 Precision = Literal["f32", "bf16", "f16"]
 DTYPES: Mapping[Precision, Dtype] = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}

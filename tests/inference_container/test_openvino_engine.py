@@ -180,7 +180,8 @@ def test_the_engine_names_itself(engines: dict[Family, Engine]) -> None:
     import openvino
 
     engine = engines["bert"]
-    assert (engine.name, engine.version, engine.dtype) == ("openvino", openvino.__version__, "fp32")
+    assert (engine.name, engine.dtype) == ("openvino", "fp32")
+    assert openvino.__version__.startswith(f"{engine.version}-")
 
 
 def test_a_head_of_several_logits_is_refused(small_bert: Path) -> None:
