@@ -90,6 +90,8 @@ SHAPES: tuple[tuple[str, Dialect], ...] = (
     ("max_chunks_per_doc", _COHERE_1),
 )
 
+_TELLING_EVEN_AS_NULL = frozenset(field for field, dialect in SHAPES if dialect is _COHERE_1)
+
 
 def named_dialect(attributes: str | None) -> Dialect | None:
     """The dialect that the request's Custom-Attributes header names by `dialect=NAME`.
@@ -115,11 +117,19 @@ def path_dialect(path: str) -> Dialect:
 
 def detect_dialect(body: object, path: str) -> Dialect:
     """The dialect of a body decoded from JSON that came to `path`."""
+    presumed = path_dialect(path)
     if not isinstance(body, dict):
-        return path_dialect(path)
-    for field, dialect in SHAPES:
-        if field in body:
-            return dialect if path_dialect(path) is not _COHERE or dialect is not _COHERE_1 else _COHERE
-    if "query" in body or "documents" in body:
-        return _COHERE if path_dialect(path) is _COHERE else DEFAULT
-    return _EMBEDDINGS if "input" in body else path_dialect(path)
+        return presumed
+    found = _dialect_of_shape(body)
+    # At Cohere's path what might be Jina's is Cohere's, and of the path's version.
+    return presumed if found is None or (presumed is _COHERE and found in (DEFAULT, _COHERE_1)) else found
+
+
+def _dialect_of_shape(body: Mapping[str, object]) -> Dialect | None:
+    # A null option is an absent one, so fields that hold something go first.
+    said = {field for field, value in body.items() if value is not None or field in _TELLING_EVEN_AS_NULL}
+    found = next((dialect for field, dialect in SHAPES if field in said), None)
+    if found or "documents" in said:
+        return found or DEFAULT
+    named = (*SHAPES, ("query", DEFAULT), ("documents", DEFAULT), ("input", _EMBEDDINGS))
+    return next((dialect for field, dialect in named if field in body), None)

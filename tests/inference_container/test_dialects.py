@@ -75,6 +75,10 @@ def test_a_sound_body_asks_for_its_pairs(name: str) -> None:
         ({"texts": ["a"]}, "/rerank", "tei"),
         ({"query": "q", "documents": ["a"], "rank_fields": None}, "/v1/rerank", "cohere"),
         ({"documents": ["a"]}, "/v2/rerank", "cohere"),
+        ({"query": "q", "documents": ["a"], "data": None, "inputs": None, "texts": None}, "/invocations", "jina"),
+        ({"query": "q", "texts": ["a"], "data": None, "documents": None}, "/invocations", "tei"),
+        ({"query": "q", "texts": None}, "/invocations", "tei"),
+        ({"query": None, "input": None}, "/invocations", "jina"),
     ],
 )
 def test_what_no_shape_tells_the_path_does(body: object, path: str, name: str) -> None:
