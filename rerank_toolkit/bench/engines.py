@@ -35,11 +35,11 @@ WEIGHTS = f"{SHAPE}'s shapes: layers {', '.join(map(str, LAYERS))} of the genuin
 
 MEMORY_REQUESTS = 3
 
-_SENTENCE_TRANSFORMERS: tuple[tuple[Backend, Literal["default", "bf16"], Dtype], ...] = (
-    ("torch", "default", "fp32"),
-    ("torch", "bf16", "bf16"),
-    ("onnx", "default", "fp32"),
-    ("openvino", "default", "bf16"),  # its plugin's own choice on a CPU that has bf16
+_SENTENCE_TRANSFORMERS: tuple[tuple[Backend, Literal["default", "bf16"]], ...] = (
+    ("torch", "default"),
+    ("torch", "bf16"),
+    ("onnx", "default"),
+    ("openvino", "default"),
 )
 _INFINITY: tuple[Literal["fp32", "bf16"], ...] = ("fp32", "bf16")
 
@@ -111,7 +111,7 @@ def compare_engines(
             )
         if not entered.ours:
             raise ArtifactUnavailable("\n".join(left.reason for left in entered.left_out))
-        for backend, dtype_name, precision in _SENTENCE_TRANSFORMERS:
+        for backend, dtype_name in _SENTENCE_TRANSFORMERS:
             progress(f"starting sentence-transformers {backend} {dtype_name}")
             side = stack.enter_context(cross_encoder(pythons["sentence-transformers"], checkpoint, backend, dtype_name))
             for request in workload_requests(workload, MEMORY_REQUESTS):
@@ -119,7 +119,7 @@ def compare_engines(
             entered.memory[side.name] = peak_rss_mib(side.pid)  # before other batches leave their mark on it
             best = side.at_best_batch(*workload_requests(workload, 1)[0])
             for one in (side, best) if best.batch != side.batch else (side,):
-                entered.add_rival(one, precision, one.versions)
+                entered.add_rival(one, one.precision, one.versions)
         for precision in _INFINITY:
             progress(f"starting infinity {precision}")
             rival = stack.enter_context(infinity(pythons["infinity"], checkpoint, precision))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import threading
@@ -24,10 +23,11 @@ def worker_pids(server_pid: int) -> list[int]:
 
 @dataclass(slots=True)
 class WorkerKiller:
-    """While the block runs, ends a worker with SIGKILL every `every_s`, one after the other."""
+    """While the block runs, `seconds` at most, ends a worker with SIGKILL every `every_s`, one after the other."""
 
     server_pid: int
     every_s: float
+    seconds: float
     killed: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -45,7 +45,7 @@ class WorkerKiller:
             self._thread.join()
 
     def _kill(self) -> None:
-        for turn in itertools.count():
+        for turn in range(int(self.seconds / self.every_s)):
             if self._stop.wait(self.every_s):
                 return
             pids = worker_pids(self.server_pid)

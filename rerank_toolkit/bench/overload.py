@@ -53,7 +53,7 @@ def measure_load(
         progress(f"offering {offered:.2f} requests/s for {seconds:g} s")
         with ExitStack() as stack:
             watch = stack.enter_context(MemoryWatch(pid, WATCH_S)) if pid else None
-            killer = stack.enter_context(WorkerKiller(pid, kill_every_s)) if pid and kill_every_s else None
+            killer = stack.enter_context(WorkerKiller(pid, kill_every_s, seconds)) if pid and kill_every_s else None
             outcomes = offer(client, requests, per_second=offered, seconds=seconds, progress=progress)
     origin = target.first
     points = watch.points if watch else []

@@ -18,6 +18,7 @@ import msgspec
 from rerank_toolkit.bench.errors import RivalUnavailable
 from rerank_toolkit.bench.server_process import stop
 from rerank_toolkit.bench.sides import ANSWER_TIMEOUT_S, Scored
+from rerank_toolkit.contracts.manifest import Dtype
 
 Backend = Literal["torch", "onnx", "openvino"]
 
@@ -33,6 +34,7 @@ _LINES_SHOWN = 8
 
 class _Ready(msgspec.Struct):
     versions: dict[str, str]
+    precision: Dtype
 
 
 class _Answer(msgspec.Struct):
@@ -59,7 +61,12 @@ class CrossEncoderSide:
 
     @property
     def versions(self) -> Mapping[str, str]:
-        return self.process.versions
+        return self.process.ready.versions
+
+    @property
+    def precision(self) -> Dtype:
+        """What it computes in, as it says itself."""
+        return self.process.ready.precision
 
     def score(self, query: str, documents: Sequence[str]) -> Scored:
         """Seconds are those of predict() alone, not of the pipe."""
@@ -109,14 +116,14 @@ class _Process:
         self._log = log
         self._input, self._output = process.stdin, process.stdout
         self._unread = b""
-        self.versions: Mapping[str, str] = {}
+        self.ready = _Ready({}, "fp32")
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     def await_ready(self) -> None:
-        self.versions = msgspec.json.decode(self._line(_START_TIMEOUT_S), type=_Ready).versions
+        self.ready = msgspec.json.decode(self._line(_START_TIMEOUT_S), type=_Ready)
 
     def ask(self, question: Mapping[str, object]) -> _Answer:
         try:

@@ -28,6 +28,14 @@ def load(folder: str, backend: str, dtype: str) -> CrossEncoder:
     return CrossEncoder(folder, backend=backend, device="cpu", local_files_only=True, **options)
 
 
+def precision(model: CrossEncoder, backend: str) -> str:
+    """What it computes in; OpenVINO's plugin chooses by what the CPU has."""
+    if backend == "openvino":
+        hint = model.model.request.get_property("INFERENCE_PRECISION_HINT")
+        return {"bf16": "bf16", "f16": "fp16", "f32": "fp32"}[hint.get_type_name()]
+    return "bf16" if backend == "torch" and model.model.dtype == torch.bfloat16 else "fp32"
+
+
 def versions() -> dict[str, str]:
     """Of the packages that are installed here."""
     found = {}
@@ -45,7 +53,8 @@ def main(folder: str, backend: str, dtype: str) -> None:
     os.dup2(2, 1)
     model = load(folder, backend, dtype)
     identity = torch.nn.Identity()
-    answers.write(json.dumps({"versions": versions(), "threads": torch.get_num_threads()}) + "\n")
+    model.predict([("warm", "up")])  # OpenVINO compiles at the first call
+    answers.write(json.dumps({"versions": versions(), "precision": precision(model, backend)}) + "\n")
     for line in sys.stdin:
         asked = json.loads(line)
         start = time.perf_counter()
