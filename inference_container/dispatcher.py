@@ -47,6 +47,9 @@ LEAST_PATIENCE_S = 30.0
 MOST_PATIENCE_S = 300.0
 """A batch may take so many times what was expected, but at least so long; the most is for when nothing is known."""
 
+MARGIN = 0.1
+"""Of the time left, what admission keeps in hand: a machine is not as fast at every moment as it was on average."""
+
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 """Between tries to start an engine again: each pause is twice the one before."""
@@ -114,6 +117,7 @@ class Dispatcher:
             token_budget=token_budget,
             max_queued_tokens=max_queued_tokens,
             time_limit_s=time_limit_s,
+            margin=MARGIN,
             engines=sum(replica.alive for replica in replicas),
         )
         self._metrics.workers.set(self._scheduler.engines)

@@ -164,6 +164,7 @@ class Scheduler:
     max_queued_tokens: tokens that may wait.
     time_limit_s: that the longest request may take; what takes longer by itself is too large.
     work_per_second: what is known of one engine's speed beforehand; it is learned from finished batches.
+    margin: share of the time until a deadline that admission keeps in hand: engines may be slower than they were.
 
     Nothing is refused for time before a speed is known. `engines` is how many are up; the caller keeps it true.
     """
@@ -175,12 +176,14 @@ class Scheduler:
         max_queued_tokens: int,
         time_limit_s: float = math.inf,
         work_per_second: float | None = None,
+        margin: float = 0.0,
         engines: int = 1,
     ) -> None:
         self.engines = engines
         self._token_budget = token_budget
         self._max_queued_tokens = max_queued_tokens
         self._time_limit_s = time_limit_s
+        self._margin = margin
         self._initial_law = (0.0, 1 / work_per_second) if work_per_second else None
         self._pace = _Pace()
         self._measured_at: float | None = None
@@ -376,7 +379,7 @@ class Scheduler:
             return max(per_batch + per_work * shared, unit * shared)
 
         estimate = seconds(ahead + work)
-        left = deadline - now
+        left = (deadline - now) * (1 - self._margin)
 
         refusal = self._refuse_for_room(tokens, estimate, unit / max(1, self.engines))
         if refusal:
@@ -411,7 +414,8 @@ class Scheduler:
         for index, entry in enumerate(ordered):
             ends = now + unit * (smaller + (len(ordered) - index) * entry.remaining)
             share = entry.remaining * (BULK_WEIGHT if entry.is_bulk else 1)
-            if ends <= entry.deadline < ends + unit * min(work, share):
+            promised = entry.deadline - self._margin * (entry.deadline - now)
+            if ends <= entry.deadline and promised < ends + unit * min(work, share):
                 return True
             smaller += entry.remaining
         return False

@@ -144,6 +144,21 @@ def test_a_newcomer_does_not_break_a_promise_already_given() -> None:
     assert submit(scheduler, "small", [50], deadline=FAR) is None
 
 
+def test_a_margin_is_kept_for_a_machine_that_slows_down() -> None:
+    def busy() -> Scheduler:
+        scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6, work_per_second=100, margin=0.2)
+        assert submit(scheduler, "promised", [100] * 4, deadline=10) is None
+        return scheduler
+
+    assert submit(busy(), "late", [100] * 4, deadline=9.9) is not None
+    assert submit(busy(), "in time", [100] * 4, deadline=10) is None
+    taken = busy()
+    assert submit(taken, "in time", [100] * 4, deadline=FAR) is None
+    refusal = submit(taken, "one too many", [10], deadline=FAR)
+    assert refusal is not None
+    assert refusal.reason == "makes_others_late"
+
+
 def test_a_promise_broken_anyway_shuts_no_door() -> None:
     scheduler = Scheduler(token_budget=100, max_queued_tokens=10**6)
     submit(scheduler, "hopeless", [100] * 5, deadline=6.0)
