@@ -13,9 +13,12 @@ import msgspec
 
 from cost_model.prices.book import Unknown
 from rerank_toolkit.catalog.instances import Instance, load_instances
+from rerank_toolkit.contracts.manifest import Dtype, Engine
 from rerank_toolkit.contracts.profile import Hardware
 
 TABLE = Path(__file__).with_name("hardware.toml")
+
+ARM_SETS = frozenset({"neon", "sve_bf16"})
 
 
 class MeasuredCpu(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,6 +47,7 @@ class Assumed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class HardwareTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     flops_per_cycle: dict[str, int]
+    gain_of_16_bits: dict[str, float]
     measured_cpu: list[MeasuredCpu]
     gpu: list[Gpu]
     assumed: Assumed
@@ -98,6 +102,21 @@ def instance_peak(instance: Instance) -> Peak | Unknown:
     return cpu_peak(instance.cores[0], instance.cpu_clock_mhz, instance.instruction_set)
 
 
+def cpu_dtype(engine: Engine, instruction_set: str) -> Dtype:
+    """What an engine computes in on such a CPU: OpenVINO in bf16 or, on Arm, fp16 where it can, else all in fp32."""
+    if engine != "openvino" or instruction_set not in load_hardware().gain_of_16_bits:
+        return "fp32"
+    return "fp16" if instruction_set in ARM_SETS else "bf16"
+
+
+def in_dtype(peak: Peak, dtype: Dtype, instruction_set: str) -> Peak:
+    """A CPU's fp32 peak as that of `dtype`: fp32, or what `cpu_dtype` says of the set."""
+    if dtype == "fp32":
+        return peak
+    gain = load_hardware().gain_of_16_bits[instruction_set]
+    return Peak(gflops=peak.gflops * gain, formula=f"{peak.formula} × {gain:g} ({dtype})")
+
+
 def serverless_peak(memory_mb: int, vcpu_per_gb: float | None = None) -> Peak:
     """The assumed peak of a serverless memory size."""
     assumed = load_hardware().assumed
@@ -108,7 +127,7 @@ def serverless_peak(memory_mb: int, vcpu_per_gb: float | None = None) -> Peak:
 
 
 def profile_peak(hardware: Hardware, cores: int) -> Peak | Unknown:
-    """The peak of the machine a profile was measured on, for a server that used so many of its cores."""
+    """The peak (of a CPU in fp32) of the machine a profile was measured on, for a server on so many of its cores."""
     if hardware.gpu is not None:
         return _gpu_peak(hardware.gpu)
     used = min(cores, hardware.physical_cores)

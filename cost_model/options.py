@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from cost_model.hardware import Peak, instance_peak, load_hardware, serverless_peak
+from cost_model.hardware import Peak, cpu_dtype, in_dtype, instance_peak, load_hardware, serverless_peak
 from cost_model.memory import memory_needed
 from cost_model.prices.book import PriceBook, Rate, Unknown
 from cost_model.service_time import MeasuredModel, Speed, find_speed
@@ -48,6 +48,11 @@ class Host(msgspec.Struct, frozen=True, kw_only=True):
         if self.instance is None:
             return "serverless"
         return "gpu" if self.instance.kind == "gpu" else "cpu"
+
+    @property
+    def instruction_set(self) -> str:
+        """Of its CPU; of a serverless one the assumed."""
+        return self.instance.instruction_set if self.instance else load_hardware().assumed.serverless_instruction_set
 
     @property
     def label(self) -> str:
@@ -145,16 +150,18 @@ def _candidate(model: Model, host: Host, speed: Speed | Unknown, workload: Workl
     limit = host.limits
     if workload.request_bytes > limit.payload_bytes:
         return Unknown(f"a request is larger than the {limit.payload_mb} MB that {host.mode} takes")
-    dtype: Dtype = "fp16" if host.kind == "gpu" else "fp32"
+    profile = speed.measured.profile
+    on_gpu = host.kind == "gpu"
+    dtype: Dtype = "fp16" if on_gpu else cpu_dtype(profile.engine, host.instruction_set)
     memory, memory_basis = memory_needed(model, dtype, speed)
     if memory > host.memory_mb:
         return Unknown(f"out of memory: needs {memory:.0f} MiB ({memory_basis}), has {host.memory_mb}", "out of memory")
-    profile = speed.measured.profile
     if host.instance and (profile.model_id, profile.hardware.instance) == (model.id, host.instance.instance):
         ratio, basis = 1.0, f"{'extrapolated' if speed.beyond else 'interpolated'}: the law of {speed.note}"
     else:
-        ratio = speed.work_ratio * speed.measured.peak.gflops / host.peak.gflops
-        basis = _scaled(host, speed, ratio)
+        peak = host.peak if on_gpu else in_dtype(host.peak, dtype, host.instruction_set)
+        ratio = speed.work_ratio * speed.measured.peak.gflops / peak.gflops
+        basis = _scaled(host, speed, peak, ratio)
     seconds = speed.moments.compute_s * ratio
     if seconds > limit.timeout_s:
         return Unknown(
@@ -172,9 +179,9 @@ def _candidate(model: Model, host: Host, speed: Speed | Unknown, workload: Workl
     )
 
 
-def _scaled(host: Host, speed: Speed, ratio: float) -> str:
+def _scaled(host: Host, speed: Speed, peak: Peak, ratio: float) -> str:
     work = "" if speed.work_ratio == 1 else f"{speed.work_ratio:.3g} (FLOPs of the models) × "
-    peaks = f"{ratio / speed.work_ratio:.3g} (peaks: {speed.measured.peak.formula} to {host.peak.formula})"
+    peaks = f"{ratio / speed.work_ratio:.3g} (peaks: {speed.measured.peak.formula} to {peak.formula})"
     word = "scaled, extrapolated" if speed.beyond else "scaled"
     basis = f"{word}: {ratio:.3g} × the compute time of {speed.note} = {work}{peaks}"
     if host.mode == "realtime":

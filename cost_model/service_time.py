@@ -14,7 +14,7 @@ from statistics import NormalDist
 
 import msgspec
 
-from cost_model.hardware import Peak, profile_peak
+from cost_model.hardware import Peak, cpu_dtype, in_dtype, profile_peak
 from cost_model.prices.book import Unknown
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.models import Model, load_models
@@ -165,14 +165,15 @@ def load_profiles(places: Sequence[Path] = (PROFILES,)) -> tuple[list[MeasuredMo
         if profile.model_id not in load_models():
             left_out.append(f"profile {path.name}: the catalogue has no model {profile.model_id}")
             continue
-        expected = "fp16" if profile.hardware.gpu else "fp32"
-        if (profile.engine, profile.dtype) != ("torch", expected):
+        if not _compared(profile):
             left_out.append(f"profile {path.name}: {profile.engine} {profile.dtype} is not among what is compared")
             continue
         peak = profile_peak(profile.hardware, profile.threads * profile.workers)
         if isinstance(peak, Unknown):
             left_out.append(f"profile {path.name}: {peak.reason}")
             continue
+        if not profile.hardware.gpu:
+            peak = in_dtype(peak, profile.dtype, profile.hardware.instruction_set)
         try:
             law = fit(profile.cells)
         except ValueError as error:
@@ -180,6 +181,13 @@ def load_profiles(places: Sequence[Path] = (PROFILES,)) -> tuple[list[MeasuredMo
             continue
         measured.append(MeasuredModel(profile=profile, law=law, peak=peak))
     return measured, left_out
+
+
+def _compared(profile: Profile) -> bool:
+    """Whether it was measured as endpoints are deployed: torch in fp16 on GPUs, fp32 or OpenVINO's own on CPUs."""
+    if profile.hardware.gpu:
+        return (profile.engine, profile.dtype) == ("torch", "fp16")
+    return profile.dtype in ("fp32", cpu_dtype(profile.engine, profile.hardware.instruction_set))
 
 
 def _files(places: Sequence[Path]) -> list[Path]:
@@ -196,8 +204,8 @@ def find_speed(
 ) -> Speed | Unknown:
     """The profile that tells most of how fast the model is on such a machine.
 
-    In this order: on the same kind of processor, of this very model, on this very type, of the same family, nearest
-    in FLOPs for the workload's sequence, latest.
+    In this order: on the same kind of processor, with the engine that is deployed there, of this very model, on this
+    very type, of the same family, nearest in FLOPs for the workload's sequence, latest.
     """
     if not measured:
         return Unknown("no profile was measured yet; `rerank bench record` writes one")
@@ -208,10 +216,11 @@ def find_speed(
         shape = load_models()[candidate.profile.model_id].shape
         return work / flops(shape, tokens)
 
-    def preference(candidate: MeasuredModel) -> tuple[bool, bool, bool, bool, float, float]:
+    def preference(candidate: MeasuredModel) -> tuple[bool, bool, bool, bool, bool, float, float]:
         profile = candidate.profile
         return (
             (profile.hardware.gpu is not None) != gpu,
+            profile.engine != ("torch" if gpu else "openvino"),
             profile.model_id != model.id,
             instance is None or profile.hardware.instance != instance,
             load_models()[profile.model_id].family != model.family,

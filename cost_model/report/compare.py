@@ -47,7 +47,7 @@ def option_document(option: Option) -> dict[str, Any]:
     candidate = option.candidate
     return {
         "model": candidate.model.id,
-        "engine": "torch",
+        "engine": candidate.speed.measured.profile.engine,
         "dtype": candidate.dtype,
         **candidate.host.option,
         "count": option.count,

@@ -316,6 +316,30 @@ def test_another_machine_takes_the_laws_time_by_the_ratio_of_the_peaks(everythin
     assert option.documents_per_second == pytest.approx(option.count * 25 / seconds, rel=1e-3)
 
 
+def test_an_openvino_profile_goes_before_torchs_and_is_scaled_in_what_each_cpu_computes(tmp_path):
+    # GIVEN the same measurement of torch in fp32 and of OpenVINO in bf16, which took a quarter of the time
+    torch = next(one.profile for one in MEASURED if "tiny" in one.profile.model_id)
+    cells = [msgspec.structs.replace(cell, inference_ms=cell.inference_ms / 4) for cell in torch.cells]
+    write(tmp_path / "torch.json", torch)
+    write(tmp_path / "bf16.json", msgspec.structs.replace(torch, engine="openvino", dtype="bf16", cells=cells))
+    measured, unusable = load_profiles([tmp_path])
+    assert unusable == []
+    by_engine = {one.profile.engine: one for one in measured}
+    assert by_engine["openvino"].peak.gflops == 2 * by_engine["torch"].peak.gflops
+    # WHEN the model is put on CPUs with bf16, without it, and on Arm
+    hosts, _ = find_hosts(PRICES, "us-east-1", modes=["realtime"], instances="ml.[cm][67]*.xlarge")
+    candidates, _ = find_candidates([find_model(torch.model_id)], hosts, WORKLOAD, measured)
+    found = {candidate.host.label: candidate for candidate in candidates}
+    old, new = found["ml.c6i.xlarge"], found["ml.c7i.xlarge"]
+    # THEN each computes in what it has, and its peak in that is the yardstick
+    assert (old.dtype, new.dtype) == ("fp32", "bf16")
+    assert old.speed.measured is by_engine["openvino"]
+    assert old.ratio == by_engine["openvino"].peak.gflops / old.host.peak.gflops
+    assert new.ratio == by_engine["openvino"].peak.gflops / (2 * new.host.peak.gflops)
+    assert "× 2 (bf16)" in new.basis
+    assert {candidate.dtype for candidate in candidates if candidate.host.instance.architecture == "arm64"} == {"fp16"}
+
+
 def test_the_very_instance_that_was_measured_is_not_scaled(tmp_path):
     profile = MEASURED[0].profile
     hardware = msgspec.structs.replace(profile.hardware, instance="ml.c6i.xlarge")

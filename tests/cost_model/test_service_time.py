@@ -198,7 +198,7 @@ def test_profiles_that_cannot_be_scaled_from_say_why(tmp_path):
     write(tmp_path / "a.json", msgspec.structs.replace(profile, hardware=odd_machine))
     write(tmp_path / "b.json", msgspec.structs.replace(profile, cells=profile.cells[:2]))
     write(tmp_path / "c.json", msgspec.structs.replace(profile, model_id="nobody-knows"))
-    write(tmp_path / "d.json", msgspec.structs.replace(profile, engine="openvino", dtype="bf16"))
+    write(tmp_path / "d.json", msgspec.structs.replace(profile, engine="openvino", dtype="int8"))
 
     measured, unusable = load_profiles([tmp_path])
 
@@ -207,7 +207,7 @@ def test_profiles_that_cannot_be_scaled_from_say_why(tmp_path):
         "profile a.json: no clock is known of the CPU Abacus (beads)",
         "profile b.json: has 2 cells; a law of 4 terms needs at least 4",
         "profile c.json: the catalogue has no model nobody-knows",
-        "profile d.json: openvino bf16 is not among what is compared",
+        "profile d.json: openvino int8 is not among what is compared",
     ]
 
 
