@@ -10,11 +10,3 @@ An encoder's inputs, of B sequences that are padded to L tokens; it has those of
 
 It gives the last layer's output for each sequence's first token, f32 (B, hidden). `head` makes logits of these.
 """
-
-from __future__ import annotations
-
-# OpenVINO's package imports its model converter, and that reports each import to Google Analytics. The container
-# converts nothing and calls nobody: where this module can't be imported, OpenVINO does without.
-import sys
-
-sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
