@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -157,6 +159,47 @@ def test_a_margin_is_kept_for_a_machine_that_slows_down() -> None:
     refusal = submit(taken, "one too many", [10], deadline=FAR)
     assert refusal is not None
     assert refusal.reason == "makes_others_late"
+
+
+@pytest.mark.parametrize("engines", [1, 2, 4])
+def test_at_three_times_what_it_can_do_those_who_were_taken_are_in_time(engines: int) -> None:
+    random = Random(7)
+    limit_s, work_per_second = 5.0, 1000.0
+    scheduler = Scheduler(token_budget=256, max_queued_tokens=10**6, time_limit_s=limit_s, margin=0.2, engines=engines)
+    deadlines: dict[str, float] = {}
+    late, refused, left = [], 0, dict[str, int]()
+    ends: list[tuple[float, int, Batch]] = []
+
+    def start(now: float) -> None:
+        while len(ends) < engines and (batch := scheduler.next_batch()):
+            heapq.heappush(ends, (now + batch.work / work_per_second * random.uniform(0.9, 1.1), id(batch), batch))
+
+    def compute(until: float) -> None:
+        while ends and ends[0][0] <= until:
+            now, _, batch = heapq.heappop(ends)
+            scheduler.finished(batch, batch.work / work_per_second, now=now)
+            for part in batch.slices:
+                left[str(part.request)] -= len(part.documents)
+                if not left[str(part.request)] and now > deadlines[str(part.request)]:
+                    late.append(part.request)
+            start(now)
+
+    now = 0.0
+    for number in range(2000):
+        now += random.expovariate(3 * engines * work_per_second / (20 * 40))
+        compute(now)
+        tokens = [random.randint(10, 70) for _ in range(random.choice([2, 10, 48]))]
+        if submit(scheduler, str(number), tokens, now=now, deadline=now + limit_s):
+            refused += 1
+            continue
+        deadlines[str(number)], left[str(number)] = now + limit_s, len(tokens)
+        start(now)
+    compute(FAR)
+
+    assert refused > 0.4 * 2000
+    assert len(deadlines) > 400
+    assert len(late) <= 0.003 * len(deadlines)
+    assert not any(left.values())
 
 
 def test_a_promise_broken_anyway_shuts_no_door() -> None:
