@@ -414,7 +414,7 @@ class Scheduler:
         for index, entry in enumerate(ordered):
             ends = now + unit * (smaller + (len(ordered) - index) * entry.remaining)
             share = entry.remaining * (BULK_WEIGHT if entry.is_bulk else 1)
-            promised = entry.deadline - self._margin * (entry.deadline - now)
+            promised = now + (entry.deadline - now) * (1 - self._margin)
             if ends <= entry.deadline and promised < ends + unit * min(work, share):
                 return True
             smaller += entry.remaining
