@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from inference_container.artifact import Artifact, open_artifact, write_artifact
+from inference_container.checkpoints import linear_layers
 from inference_container.engines import Engine, RaggedBatch
 from inference_container.engines.loading import load_engine
+from inference_container.graphs.deberta import matrix
+from inference_container.graphs.weights import map_weights
+from inference_container.packaging import package
 from inference_container.seeded import seeded_tensors, seeded_tokenizer
-from rerank_toolkit.catalog.models import find_model
+from rerank_toolkit.catalog.models import Model, find_model
 from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.errors import InvalidInput
 
@@ -86,6 +90,17 @@ def test_reduced_precision_stays_near_fp32(artifact: Artifact, graph: Engine) ->
     batch = batch_of([20, 40, 80, 160, 320, 500] * 5)
     reduced = load(artifact, engine="openvino", dtype="bf16").score(batch)
     assert np.corrcoef(graph.score(batch), reduced)[0, 1] > 0.99
+
+
+def test_tables_of_distances_are_made_of_int8s_codes_too(two_layers: Model, tmp_path: Path) -> None:
+    model = msgspec.structs.replace(two_layers, shape=SMALL)
+    coded = package(model, tmp_path / "int8", engine="openvino", dtype="int8", progress=print).artifact
+    weights, exact = map_weights(coded), seeded_tensors(SMALL, 1)
+    for dense in (name for name in linear_layers(SMALL) if name.endswith(("query_proj", "key_proj"))):
+        expected = exact[f"{dense}.weight"]
+        np.testing.assert_allclose(matrix(weights, dense), expected, atol=0.05 * expected.std(), rtol=0)
+    assert coded.manifest.fidelity is not None
+    assert coded.manifest.fidelity.spearman > 0.8
 
 
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
