@@ -18,7 +18,7 @@ import cyclopts
 from cost_model.components import MONTH_HOURS, component
 from cost_model.prices.book import PriceBook, Rate, Unknown, load_prices
 from rerank_toolkit import __version__
-from rerank_toolkit.catalog.instances import Instance, load_instances
+from rerank_toolkit.catalog.instances import VNNI_INSTRUCTION_SETS, Instance, load_instances
 from rerank_toolkit.catalog.models import Model, load_models
 from rerank_toolkit.contracts.documents import encode, write
 from rerank_toolkit.contracts.errors import NothingMeetsConstraints
@@ -27,8 +27,6 @@ from rerank_toolkit.contracts.plan import Deployment, Expectation, Image, LocalA
 
 REGION = "us-east-1"
 REPOSITORY = "rerank-toolkit"
-
-VNNI_OR_LATER = frozenset({"avx512_vnni", "avx512_bf16", "amx"})
 
 CPU_RULE = "cheapest x86_64 type with AVX-512 VNNI, at least 4 vCPUs and 8 GiB, without a GPU or accelerator"
 GPU_RULE = "cheapest type with one NVIDIA GPU of at least 16 GiB and compute capability 7.5 to 8.9"
@@ -41,7 +39,7 @@ def meets_cpu_rule(instance: Instance) -> bool:
     return (
         instance.kind == "cpu"
         and instance.architecture == "x86_64"
-        and instance.instruction_set in VNNI_OR_LATER
+        and instance.instruction_set in VNNI_INSTRUCTION_SETS
         and instance.vcpu >= 4
         and instance.memory_mib >= 8 * 1024
     )

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from inference_container.artifact import TOKENIZER, Artifact
 from inference_container.calibration import Calibration, Query
-from inference_container.engines import FAMILIES, Engine, RaggedBatch
+from inference_container.engines import Engine, RaggedBatch
 from inference_container.engines.loading import load_engine
 from inference_container.hardware import describe_hardware
 from inference_container.tokenization import PairTokenizer, QueryTooLong
-from rerank_toolkit.catalog.shapes import Family
 from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.manifest import Dtype, Fidelity, Manifest
 from rerank_toolkit.contracts.manifest import Engine as EngineName
@@ -68,22 +67,20 @@ class FidelityUnknown(ToolkitError):
     """A dtype that may lose much, on a machine that can't tell how much it loses."""
 
 
-def reference_engine(family: Family) -> EngineName | None:
+def reference_engine() -> EngineName | None:
     """The engine that computes the fp32 reference here: torch, or where that isn't installed, openvino; else None."""
     engines: tuple[EngineName, ...] = ("torch", "openvino")
-    return next((engine for engine in engines if family in FAMILIES[engine] and is_installed(engine)), None)
+    return next(filter(is_installed, engines), None)
 
 
 def is_installed(engine: EngineName) -> bool:
     return importlib.util.find_spec(engine) is not None
 
 
-def why_unknown(family: Family, engine: EngineName, dtype: Dtype) -> str:
+def why_unknown(engine: EngineName, dtype: Dtype) -> str:
     """What keeps fidelity from being measured here; empty if nothing does."""
     if (engine, dtype) == ("torch", "fp32"):
         return IS_REFERENCE
-    if family not in FAMILIES[engine]:
-        return f"this version's engine {engine} doesn't run {family}"
     if not is_installed(engine):
         return f"the engine {engine} wasn't installed where this was packaged (rerank-toolkit[serve,{engine}])"
     return ""

@@ -27,7 +27,6 @@ from inference_container.artifact import (
 from inference_container.calibration import load_calibration
 from inference_container.checkpoints import Tensors, normalise
 from inference_container.conversion import DTYPES, cast, convert
-from inference_container.engines import FAMILIES
 from inference_container.fidelity import (
     IS_REFERENCE,
     FidelityTooLow,
@@ -96,7 +95,7 @@ def package(
     texts = (source,) if source else model.weights
     sources = [parse_source(text) for text in texts]
     refuse_foreign(out)
-    unknown = why_unknown(model.family, engine, dtype)
+    unknown = why_unknown(engine, dtype)
     wanted: dict[str, Any] = {
         "model_id": model.id,
         "license": model.license,
@@ -107,7 +106,7 @@ def package(
         "toolkit_version": __version__,
         "fidelity_unknown": unknown,
     }
-    note = _warn(model, engine, unknown)
+    note = f"Its fidelity to fp32 is unknown: {unknown}." if unknown not in ("", IS_REFERENCE) else ""
     if note:
         progress(f"warning: {note}")
     standing = None if force else _find_standing(out, wanted, sources, progress, accept_loss=accept_loss)
@@ -135,7 +134,7 @@ def package(
 @contextmanager
 def _reference(manifest: Manifest, tensors: Tensors, tokenizer: str) -> Iterator[Artifact | None]:
     """The same model in fp32, for as long as it is measured against; None where it can't be run here."""
-    engine = reference_engine(manifest.shape.family)
+    engine = reference_engine()
     if engine is None or (manifest.fidelity_unknown and manifest.dtype != "int8"):
         yield None
         return
@@ -168,16 +167,6 @@ def _vouch(artifact: Artifact, reference: Artifact | None, progress: Progress, *
     if losses and not accept_loss:
         raise FidelityTooLow(manifest, losses)
     return msgspec.structs.replace(manifest, fidelity=msgspec.structs.replace(fidelity, loss_accepted=bool(losses)))
-
-
-def _warn(model: Model, engine: Engine, unknown: str) -> str:
-    """What to know of an artifact that can't be served yet, or whose fidelity nobody measured; else empty."""
-    if model.family not in FAMILIES[engine]:
-        families = " and ".join(FAMILIES[engine]) or "no model"
-        return f"This version can't serve {model.id} so: its engine {engine} runs {families}, not {model.family}."
-    if unknown and unknown != IS_REFERENCE:
-        return f"Its fidelity to fp32 is unknown: {unknown}."
-    return ""
 
 
 def _find_standing(

@@ -15,6 +15,7 @@ from infra.scaling import METRICS
 from rerank_toolkit.catalog.instances import (
     BF16_INSTRUCTION_SETS,
     GPUS_WITHOUT_BF16,
+    VNNI_INSTRUCTION_SETS,
     Instance,
     UnknownInstance,
     find_instance,
@@ -221,6 +222,11 @@ def _check_precision(deployment: Deployment, instance: Instance, field: str) -> 
         yield Fault(
             f"{field}.dtype",
             f"is bf16, but {name} is sure to have {instance.instruction_set} only, which emulates it; expected fp32",
+        )
+    elif engine == "openvino" and dtype == "int8" and instance.instruction_set not in VNNI_INSTRUCTION_SETS:
+        yield Fault(
+            f"{field}.dtype",
+            f"is int8, but {name} is sure to have {instance.instruction_set} only, without VNNI; expected bf16",
         )
     elif dtype == "fp16" and instance.architecture != "arm64":
         yield Fault(

@@ -6,23 +6,15 @@ An engine knows nothing of text, requests or HTTP. Batching must not change answ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, get_args, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rerank_toolkit.catalog.shapes import Family
 from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.manifest import Dtype
-from rerank_toolkit.contracts.manifest import Engine as EngineName
-
-FAMILIES: Mapping[EngineName, tuple[Family, ...]] = {
-    "torch": get_args(Family),
-    "openvino": get_args(Family),
-}
-"""The model families that each engine of this version computes."""
 
 
 class UnsupportedModel(ToolkitError):

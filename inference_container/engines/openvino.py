@@ -16,6 +16,8 @@ from inference_container.graphs.encoder import build_encoder
 from inference_container.graphs.head import build_head
 from inference_container.graphs.long import LongEncoder
 from inference_container.graphs.weights import map_weights
+from inference_container.hardware import describe_hardware
+from rerank_toolkit.catalog.instances import VNNI_INSTRUCTION_SETS
 from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.manifest import Dtype
 
@@ -42,12 +44,12 @@ class OpenVinoEngine:
     def __init__(self, artifact: Artifact, *, threads: int) -> None:
         """Maps the weights and compiles the graph for `threads` > 0 compute threads.
 
-        Raises UnsupportedModel for a head of several logits, ArtifactError for a file that is not
+        Raises UnsupportedModel for a head of several logits or int8 without VNNI, ArtifactError for a file that is not
         safetensors, InvalidInput with every tensor that is missing, left over or of another size.
         """
         manifest = artifact.manifest
         shape = manifest.shape
-        check_supported(shape)
+        check_supported(shape, manifest.dtype)
         precision: Precision = "f32" if manifest.dtype == "fp32" else reduced_precision()
         self.dtype: Dtype = "int8" if manifest.dtype == "int8" else DTYPES[precision]
         self.computed_tokens = 0
@@ -127,10 +129,14 @@ def padded(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     return -(-lengths // STEP) * STEP
 
 
-def check_supported(shape: Shape) -> None:
-    """Raises UnsupportedModel for a model of this shape that the engine can't run."""
+def check_supported(shape: Shape, dtype: Dtype) -> None:
+    """Raises UnsupportedModel with all that keeps this engine from running a model of this shape on this machine."""
+    reasons = []
     if shape.labels != 1:
+        reasons.append(f"labels is {shape.labels}; expected 1, for a reranker has one logit")
+    if dtype == "int8" and (found := describe_hardware().instruction_set) not in VNNI_INSTRUCTION_SETS:
+        reasons.append(f"dtype is int8, and this CPU has {found}, without VNNI; package the model in bf16")
+    if reasons:
         raise UnsupportedModel(
-            "the openvino engine can't run this artifact:\n"
-            f"  labels is {shape.labels}; expected 1, for a reranker has one logit"
+            "\n".join(["the openvino engine can't run this artifact:", *(f"  {reason}" for reason in reasons)])
         )

@@ -20,6 +20,9 @@ InstructionSet = Literal["avx2", "avx512", "avx512_vnni", "avx512_bf16", "amx", 
 BF16_INSTRUCTION_SETS: frozenset[str] = frozenset({"avx512_bf16", "amx", "sve_bf16"})
 """CPUs that multiply bf16 in hardware; elsewhere a bf16 model is emulated and slower than fp32."""
 
+VNNI_INSTRUCTION_SETS: frozenset[str] = frozenset({"avx512_vnni", "avx512_bf16", "amx"})
+"""CPUs that multiply 8-bit numbers into 32-bit sums; older ones add pairs in 16 bits first, which overflow."""
+
 GPUS_WITHOUT_BF16: frozenset[str] = frozenset({"NVIDIA T4 Tensor Core"})
 """Turing has no bf16 arithmetic; every later architecture has."""
 

@@ -57,6 +57,7 @@ def test_the_plan_that_ships_is_sound():
         ("artifact.uri", {"artifact": S3Artifact(uri="s3://models/*.tar.gz")}),
         ("engine", {"engine": "openvino", "instance": "ml.g5.xlarge"}),
         ("dtype", {"dtype": "bf16", "instance": "ml.c5.xlarge"}),
+        ("dtype", {"engine": "openvino", "dtype": "int8", "instance": "ml.c4.xlarge"}),
         ("dtype", {"dtype": "bf16", "instance": "ml.g4dn.xlarge"}),
         ("dtype", {"dtype": "fp16"}),
         ("dtype", {"dtype": "int8"}),
