@@ -174,7 +174,10 @@ class Worker:
         between has lost no time."""
         sock = self._connection()
         poll = select.poll()
-        poll.register(sock, select.POLLIN)
+        try:
+            poll.register(sock, select.POLLIN)
+        except ValueError:  # another thread has ended it just now
+            self._raise_lost()
         waited = 0.0
         while True:
             before = time.monotonic()
