@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
+import shlex
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 from rerank_toolkit import __version__
 from rerank_toolkit.bench.errors import NotMeasurable
@@ -19,7 +19,7 @@ def conditions(origin: Origin, workload: object) -> Conditions:
     """Of the measurement that this command line takes now; the machine is the one that `origin` tells of."""
     return Conditions(
         measured_at=datetime.now(UTC).replace(microsecond=0),
-        command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        command=shlex.join(["rerank", *sys.argv[1:]]),
         toolkit_version=__version__,
         hardware=hardware(origin),
         workload=str(workload),

@@ -92,53 +92,84 @@ def compare_engines(
     }
     checkpoint = work / "checkpoint"
     write_checkpoint(package(WHOLE, work, engine="torch", dtype="fp32", progress=progress), checkpoint, layers=LAYERS)
-    workload = Workload()
-    pairs = agreement_request(workload)
     with ExitStack() as stack:
         entered = _Entered()
-        for dtype in dtypes:
-            progress(f"starting ours in {engine} {dtype}")
-            options = [f"--source=dir:{checkpoint}", *(["--accept-fidelity-loss"] if accept_fidelity_loss else [])]
-            try:
-                artifact = package(SHAPE, work, engine=engine, dtype=dtype, options=options, progress=progress)
-            except ArtifactUnavailable as error:  # int8's gate may refuse
-                progress(str(error))
-                entered.left_out.append(LeftOut(name=f"ours {engine} {dtype}", reason=str(error)))
-                continue
-            server = stack.enter_context(serve(artifact))
-            entered.add_ours(
-                stack.enter_context(closing(ContainerSide(f"ours {engine} {dtype}", server.url, server.pid))), dtype
-            )
-        if not entered.ours:
-            raise ArtifactUnavailable("\n".join(left.reason for left in entered.left_out))
-        for backend, dtype_name in _SENTENCE_TRANSFORMERS:
-            progress(f"starting sentence-transformers {backend} {dtype_name}")
-            side = stack.enter_context(cross_encoder(pythons["sentence-transformers"], checkpoint, backend, dtype_name))
-            for request in workload_requests(workload, MEMORY_REQUESTS):
-                side.score(*request)
-            entered.memory[side.name] = peak_rss_mib(side.pid)  # before other batches leave their mark on it
-            best = side.at_best_batch(*workload_requests(workload, 1)[0])
-            for one in (side, best) if best.batch != side.batch else (side,):
-                entered.add_rival(one, one.precision, one.versions)
+        _start_ours(
+            entered,
+            stack,
+            work=work,
+            engine=engine,
+            dtypes=dtypes,
+            options=[f"--source=dir:{checkpoint}", *(["--accept-fidelity-loss"] if accept_fidelity_loss else [])],
+            progress=progress,
+        )
+        _start_cross_encoders(entered, stack, pythons["sentence-transformers"], checkpoint, progress=progress)
         for precision in _INFINITY:
             progress(f"starting infinity {precision}")
-            rival = stack.enter_context(infinity(pythons["infinity"], checkpoint, precision))
-            entered.add_rival(
-                rival, precision, _pinned(requirements / "infinity.txt", ("infinity_emb", "transformers", "torch"))
-            )
-        logits = {side.name: side.score(*pairs).logits for side in entered.all}
+            side = stack.enter_context(infinity(pythons["infinity"], checkpoint, precision))
+            entered.add_rival(side, precision, _pinned(requirements / "infinity.txt"))
         reference = entered.rivals[0].name
-        agreements = {name: agreement(found, logits[reference]) for name, found in logits.items() if name != reference}
-        require_agreement(
-            {name: (entered.precisions[name], found) for name, found in agreements.items()}, reference=reference
-        )
-        progress(f"all {len(logits)} sides agree; {rounds} rounds of {len(pairs[1])} documents each")
-        requests = workload_requests(workload, rounds)
+        agreements = _require_agreement(entered, reference)
+        progress(f"all {len(entered.all)} sides agree; {rounds} rounds")
+        requests = workload_requests(Workload(), rounds)
         taken = interleave(entered.all, {side.name: requests for side in entered.all}, progress)
         for lone in entered.all:
             if not isinstance(lone, CrossEncoderSide):
                 entered.memory[lone.name] = peak_rss_mib(lone.pid)
-    return _report(entered, taken, agreements=agreements, reference=reference, workload=workload)
+    return _report(entered, taken, agreements=agreements, reference=reference)
+
+
+def _start_ours(
+    entered: _Entered,
+    stack: ExitStack,
+    *,
+    work: Path,
+    engine: Engine,
+    dtypes: Sequence[Dtype],
+    options: Sequence[str],
+    progress: Progress,
+) -> None:
+    """Our server in each of `dtypes`; one that packaging refuses, as int8's gate may, is left out and said so."""
+    for dtype in dtypes:
+        name = f"ours {engine} {dtype}"
+        progress(f"starting {name}")
+        try:
+            artifact = package(SHAPE, work, engine=engine, dtype=dtype, options=options, progress=progress)
+        except ArtifactUnavailable as error:
+            progress(str(error))
+            entered.left_out.append(LeftOut(name=name, reason=str(error)))
+            continue
+        server = stack.enter_context(serve(artifact))
+        entered.add_ours(stack.enter_context(closing(ContainerSide(name, server.url, server.pid))), dtype)
+    if not entered.ours:
+        raise ArtifactUnavailable("\n".join(left.reason for left in entered.left_out))
+
+
+def _start_cross_encoders(
+    entered: _Entered, stack: ExitStack, python: Path, checkpoint: Path, *, progress: Progress
+) -> None:
+    """Each backend at its default batch and, where another is faster, at its best."""
+    requests = workload_requests(Workload(), MEMORY_REQUESTS)
+    for backend, dtype in _SENTENCE_TRANSFORMERS:
+        progress(f"starting sentence-transformers {backend} {dtype}")
+        side = stack.enter_context(cross_encoder(python, checkpoint, backend, dtype))
+        for request in requests:
+            side.score(*request)
+        entered.memory[side.name] = peak_rss_mib(side.pid)  # before other batches leave their mark on it
+        best = side.at_best_batch(*requests[0])
+        for one in (side, best) if best.batch != side.batch else (side,):
+            entered.add_rival(one, one.precision, one.versions)
+
+
+def _require_agreement(entered: _Entered, reference: str) -> dict[str, Agreement]:
+    """Every other side's agreement with the reference; raises NotComparable."""
+    pairs = agreement_request(Workload())
+    logits = {side.name: side.score(*pairs).logits for side in entered.all}
+    agreements = {name: agreement(found, logits[reference]) for name, found in logits.items() if name != reference}
+    require_agreement(
+        {name: (entered.precisions[name], found) for name, found in agreements.items()}, reference=reference
+    )
+    return agreements
 
 
 def _report(
@@ -147,8 +178,8 @@ def _report(
     *,
     agreements: Mapping[str, Agreement],
     reference: str,
-    workload: Workload,
 ) -> EngineComparison:
+    workload = Workload()
     origins = {side.name: origin_of(taken[side.name][-1]) for side in entered.ours}
     own_medians = {name: median_ms(taken[name]) for name in origins}
 
@@ -196,6 +227,6 @@ def _surroundings(name: str, taken: Sequence[Scored]) -> Surroundings:
     return Surroundings(name=name, median_ms=round(median, 2), share=round(median / median_ms(taken), 4))
 
 
-def _pinned(requirements: Path, names: Sequence[str]) -> dict[str, str]:
+def _pinned(requirements: Path) -> dict[str, str]:
     pins = dict(line.split("==", 1) for line in requirements.read_text(encoding="utf-8").splitlines() if "==" in line)
-    return {name: pins[name] for name in names}
+    return {name: pins[name] for name in ("infinity_emb", "transformers", "torch")}
