@@ -6,7 +6,7 @@ flipped on transformers' side, and must move the scores by a hundred times the t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -41,6 +41,16 @@ OF_PUBLISHED = {  # the layers as published; fewer of them, and a vocabulary tha
     alias: msgspec.structs.replace(find_model(alias).shape, layers=2, vocabulary=1000)
     for alias in ("minilm-l6", "bge-base", "mxbai-xsmall", "mxbai-base")
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Tensors this small are computed before a second thread has woken up."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
 
 Pair = tuple[torch.Tensor, torch.Tensor]  # ids and token types, (length,) each
 
