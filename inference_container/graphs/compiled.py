@@ -17,6 +17,11 @@ Precision = Literal["f32", "bf16", "f16"]
 DTYPES: Mapping[Precision, Dtype] = {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}
 
 
+_KERNELS_KEPT = 500
+"""Kernels that the plugin keeps for shapes it may meet again. Its own bound is ten times that, which a process would
+grow into for as long as new shapes come; this one costs no speed that could be told from noise."""
+
+
 class CompiledGraph:
     """A graph with kernels, and the one request that runs it: not for two threads at once."""
 
@@ -28,6 +33,7 @@ class CompiledGraph:
             "NUM_STREAMS": 1,
             "INFERENCE_NUM_THREADS": threads,
             "ENABLE_CPU_PINNING": False,  # several processes would all pin themselves to the same core
+            "CPU_RUNTIME_CACHE_CAPACITY": _KERNELS_KEPT,
         }
         self._request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
 
