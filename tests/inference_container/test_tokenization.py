@@ -179,18 +179,19 @@ def test_a_query_of_any_length_is_refused_without_reading_it_all(query: str, fou
 
 
 MEASURE = """
+import os
 import sys
 from pathlib import Path
-from inference_container.hardware import resident_memory_mib
+from inference_container.memory import process_memory
 from inference_container.tokenization import PairTokenizer, QueryTooLong
 pairs = PairTokenizer.from_file(Path(sys.argv[1]), max_tokens=512, type_ids=True)
 query, documents = eval(sys.argv[2])
-before, _ = resident_memory_mib()
+before = process_memory(os.getpid()).resident
 try:
     lengths = set(pairs.encode(query, documents).lengths)
 except QueryTooLong:
     lengths = "too long"
-print(resident_memory_mib()[1] - before, lengths)
+print((process_memory(os.getpid()).peak - before) / 2**20, lengths)
 """
 
 
