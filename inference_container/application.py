@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
@@ -30,7 +31,6 @@ from inference_container.dialects import (
     named_dialect,
     path_dialect,
 )
-from inference_container.dispatcher import Scores
 from inference_container.errors import (
     CallerLeft,
     InvalidRequest,
@@ -40,6 +40,7 @@ from inference_container.errors import (
     TookTooLong,
     Unforeseen,
 )
+from inference_container.job import Scores
 from inference_container.logs import INFERENCE_ID, RequestLine, log_request, log_unforeseen
 from inference_container.metrics import CONTENT_TYPE, Metrics
 from inference_container.served import EncodedTask
@@ -54,6 +55,11 @@ _MOST_ID_CHARACTERS = 64
 """Of an Inference-Id, as SageMaker takes them; whoever calls without SageMaker must not fill the log."""
 
 _STARTING_RETRY_S = 5.0
+
+_QUIET_S = 0.25
+_MOST_LINGER_S = 3.0
+"""At the end of a drain, newcomers are told until nothing has come or gone for the first, for at most the second: those
+who were answered come again at once, and a socket that closes resets the connections that it hasn't accepted yet."""
 
 Result = TypeVar("Result")
 
@@ -84,6 +90,7 @@ class Application:
         self._service: RerankService | None = None
         self._startup_s = 0.0
         self._in_flight = 0
+        self._last_seen = -math.inf
         self._idle = asyncio.Event()
         self._idle.set()
         self.asgi = Starlette(
@@ -109,9 +116,12 @@ class Application:
         self._metrics.startup_seconds.set(startup_s)
 
     async def drain(self) -> None:
-        """Refuses what comes from now on, and waits until what is in flight is answered."""
+        """Refuses what comes from now on, and waits until what is in flight is answered and callers have noticed."""
         self._phase = "draining"
         await self._idle.wait()
+        linger_until = time.monotonic() + _MOST_LINGER_S
+        while (quiet_at := min(self._last_seen + _QUIET_S, linger_until)) > time.monotonic():
+            await asyncio.sleep(quiet_at - time.monotonic())
 
     async def _ping(self, _: Request) -> Response:
         error = self._not_ready()
@@ -128,6 +138,7 @@ class Application:
     async def _rerank(self, request: Request) -> Response:
         call = _Call(request)
         INFERENCE_ID.set(request.headers.get(wire.INFERENCE_ID, "")[:_MOST_ID_CHARACTERS] or None)
+        self._last_seen = call.started
         self._in_flight += 1
         self._idle.clear()
         try:
@@ -141,6 +152,7 @@ class Application:
             log_unforeseen()
             return self._finish_failed(call, Unforeseen(error))
         finally:
+            self._last_seen = time.monotonic()
             self._in_flight -= 1
             if not self._in_flight:
                 self._idle.set()
@@ -171,7 +183,7 @@ class Application:
                 inquiry = await service.parse(call.dialect, decoded)
                 del decoded  # the objects around the texts are no more needed, and may be many
                 call.documents = inquiry.documents
-                call.encoded = await service.encode(*inquiry.tasks)
+                call.encoded = await service.encode(*inquiry.tasks, deadline=deadline)
         except TimeoutError:
             raise TookTooLong(
                 f"reading the request took the {self._time_limit_s:g} s that an answer may take", retry_after_s=1

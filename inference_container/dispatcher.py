@@ -13,8 +13,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +31,7 @@ from inference_container.errors import (
     WorkerDied,
     WouldBeLate,
 )
+from inference_container.job import Job, Scores, Work
 from inference_container.logs import LOGGER, log_event
 from inference_container.metrics import Metrics, padding_ratio
 from inference_container.workers.worker import EngineRaised, WorkerLost
@@ -58,28 +58,8 @@ LONGEST_PAUSE_S = 30.0
 _LOOK_S = 1.0
 """How often an idle engine is looked at: whether it is still there."""
 
-Sequences = Sequence[NDArray[np.int32]]
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """The documents of one request, each as the token sequence that the model reads."""
-
-    ids: Sequences
-    type_ids: Sequences
-    flops: Sequence[float]
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    logits: NDArray[np.float32]  # (documents,)
-    inference_s: float
-    """Time in which a batch that held documents of this request was computed, whoever else was in it."""
-    queue_s: float
-    """The rest of its time here."""
-    batches: int
-    padding_ratio: float
-    """Share of the tokens computed for this request that was padding."""
+_Part = tuple[Job, tuple[int, ...]]
+"""Those documents of a request that are in one batch."""
 
 
 class Replica(Engine, Protocol):
@@ -122,7 +102,7 @@ class Dispatcher:
             engines=sum(replica.alive for replica in replicas),
         )
         self._metrics.workers.set(self._scheduler.engines)
-        self._jobs: dict[Hashable, _Job] = {}
+        self._jobs: dict[Hashable, Job] = {}
         self._numbers = itertools.count()
         self._fault = "no engine has started yet"
         self._cannot_start = False
@@ -156,7 +136,7 @@ class Dispatcher:
         Raises Refused at once if that won't be possible, TookTooLong if it wasn't, EngineFailed. Cancelling
         drops what is not yet being computed.
         """
-        job = _Job(next(self._numbers), work, asyncio.get_running_loop())
+        job = Job(next(self._numbers), work, asyncio.get_running_loop())
         try:
             self._submit(job, deadline)
             async with asyncio.timeout_at(deadline):
@@ -166,6 +146,15 @@ class Dispatcher:
         finally:
             with self._changed:
                 self._forget(job)
+
+    def foresee(self, tokens: int, flops: float, longest_flops: float, *, found: str, deadline: float) -> None:
+        """Raises Refused if a request could not be taken that has at least so much work, that of its longest document
+        included; `found` says in words whose tokens that is."""
+        now = time.monotonic()
+        with self._changed:
+            refusal = self._scheduler.refusal(tokens, flops, longest_flops, now=now, deadline=deadline)
+            if refusal:
+                raise self._explain(refusal, found, deadline - now)
 
     def close(self, reason: str, *, timeout_s: float) -> None:
         """Fails whatever is left with NotReady(reason) and stops the threads, waiting so long for batches in compute.
@@ -178,7 +167,7 @@ class Dispatcher:
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
 
-    def _submit(self, job: _Job, deadline: float) -> None:
+    def _submit(self, job: Job, deadline: float) -> None:
         with self._changed:
             if self._closed:
                 raise closed_error(self._closed)
@@ -186,29 +175,29 @@ class Dispatcher:
             now = time.monotonic()
             refusal = self._scheduler.submit(job.number, tokens, job.work.flops, now=now, deadline=deadline)
             if refusal:
-                raise self._explain(refusal, sum(tokens), deadline - now)
+                raise self._explain(refusal, f"the request has {sum(tokens):,} tokens", deadline - now)
             self._jobs[job.number] = job
             self._note_queue()
             self._changed.notify_all()
 
-    def _explain(self, refusal: Refusal, tokens: int, left_s: float) -> Refused:
+    def _explain(self, refusal: Refusal, found: str, left_s: float) -> Refused:
         estimate = "" if refusal.estimate_s is None else f"; it would take about {refusal.estimate_s:.1f} s"
         kind: type[Refused]
         match refusal.reason:
             case "too_large":
                 kind = RequestTooLarge
                 why = (
-                    f"the request has {tokens:,} tokens, more than this server can score in {self._time_limit_s:g} s "
-                    f"or queue ({self._max_queued_tokens:,}); send fewer or shorter documents"
+                    f"{found}, more than this server can score in {self._time_limit_s:g} s or queue "
+                    f"({self._max_queued_tokens:,}); send fewer or shorter documents"
                 )
             case "queue_full":
                 kind = QueueFull
                 why = (
-                    f"{self._scheduler.queued_tokens:,} tokens wait already, the request adds {tokens:,} "
-                    f"and at most {self._max_queued_tokens:,} may wait"
+                    f"{self._scheduler.queued_tokens:,} tokens wait already, {found}, and at most "
+                    f"{self._max_queued_tokens:,} may wait"
                 )
             case "too_late":
-                kind, why = WouldBeLate, f"it can't be answered in the {left_s:.0f} s left"
+                kind, why = WouldBeLate, f"it can't be answered in the {max(0.0, left_s):.0f} s left"
             case "makes_others_late":
                 kind, why = WouldBeLate, "taking this request would make requests late that were taken before"
         return kind(f"{why}{estimate}", reason=refusal.reason, retry_after_s=refusal.retry_after_s)
@@ -349,7 +338,7 @@ class Dispatcher:
             for job, _ in parts:
                 self._fail(job, error)
 
-    def _add(self, job: _Job, documents: Sequence[int], logits: NDArray[np.float32], now: float) -> None:
+    def _add(self, job: Job, documents: Sequence[int], logits: NDArray[np.float32], now: float) -> None:
         job.logits[list(documents)] = logits
         job.missing -= len(documents)
         job.end(now)
@@ -370,11 +359,11 @@ class Dispatcher:
                 )
             )
 
-    def _fail(self, job: _Job, error: ServingError) -> None:
+    def _fail(self, job: Job, error: ServingError) -> None:
         self._forget(job)
         job.resolve(error)
 
-    def _forget(self, job: _Job) -> None:
+    def _forget(self, job: Job) -> None:
         if self._jobs.pop(job.number, None):
             self._scheduler.cancel(job.number)
             self._note_queue()
@@ -388,54 +377,6 @@ class Dispatcher:
     def _note_queue(self) -> None:
         self._metrics.queued_tokens.set(self._scheduler.queued_tokens)
         self._metrics.queued_requests.set(self._scheduler.queued_requests)
-
-
-class _Job:
-    """A request between admission and answer."""
-
-    def __init__(self, number: int, work: Work, loop: asyncio.AbstractEventLoop) -> None:
-        self.number = number
-        self.work = work
-        self.future: asyncio.Future[Scores] = loop.create_future()
-        self.submitted = time.monotonic()
-        self.logits = np.zeros(len(work.ids), dtype=np.float32)
-        self.missing = len(work.ids)
-        self.inference_s = 0.0
-        self.batches = 0
-        self.computed_tokens = 0.0  # its share of the batches it was in, padding included
-        self._computing = 0
-        self._since = 0.0
-        self._loop = loop
-
-    def begin(self, now: float) -> None:
-        """A batch with documents of it is in compute from now on, perhaps beside others."""
-        if not self._computing:
-            self._since = now
-        self._computing += 1
-
-    def end(self, now: float) -> None:
-        """Such a batch has ended."""
-        self._computing -= 1
-        if not self._computing:
-            self.inference_s += now - self._since
-
-    def tokens(self, documents: Iterable[int]) -> int:
-        return sum(len(self.work.ids[document]) for document in documents)
-
-    def resolve(self, result: Scores | ServingError) -> None:
-        """From any thread; one who has stopped waiting is not told."""
-        self._loop.call_soon_threadsafe(self._set, result)
-
-    def _set(self, result: Scores | ServingError) -> None:
-        if self.future.done():
-            return
-        if isinstance(result, ServingError):
-            self.future.set_exception(result)
-        else:
-            self.future.set_result(result)
-
-
-_Part = tuple[_Job, tuple[int, ...]]
 
 
 def closed_error(reason: str) -> NotReady:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from inference_container.artifact import TOKENIZER, open_artifact
 from inference_container.dialects import ModelNames, RerankTask
-from inference_container.dispatcher import Replica, Scores, Work
+from inference_container.dispatcher import Replica
 from inference_container.engines import Engine
 from inference_container.hardware import describe_hardware
+from inference_container.job import Scores, Work
 from inference_container.memory import ServerMemory
 from inference_container.tokenization import EncodedPairs, PairTokenizer
 from inference_container.workers.pool import WorkerPool
@@ -28,6 +29,9 @@ class EncodedTask:
 
     pairs: EncodedPairs = field(default_factory=lambda: EncodedPairs([], [], [], []))
     flops: list[float] = field(default_factory=list)
+    total_flops: float = 0.0
+    longest_flops: float = 0.0
+    """Of its longest document."""
     tokens: int = 0
     sum_squared_tokens: int = 0
     query_lengths: list[int] = field(default_factory=list)
@@ -39,6 +43,8 @@ class EncodedTask:
         self.pairs.truncated.extend(pairs.truncated)
         self.pairs.lengths.extend(pairs.lengths)
         self.flops.extend(flops)
+        self.total_flops += sum(flops)
+        self.longest_flops = max(self.longest_flops, *flops)
         self.query_lengths.extend(query_lengths)
         self.tokens += sum(pairs.lengths)
         self.sum_squared_tokens += sum(length * length for length in pairs.lengths)

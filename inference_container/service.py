@@ -7,8 +7,9 @@ event loop only waits.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -17,8 +18,9 @@ import numpy as np
 
 from inference_container.body import Decoded, decode
 from inference_container.dialects import JSON, JSON_LINES, Dialect, Inquiry, Ranking, RerankTask
-from inference_container.dispatcher import Dispatcher, Scores, closed_error
+from inference_container.dispatcher import Dispatcher, closed_error
 from inference_container.errors import InvalidRequest, QueueFull, RequestTooLarge
+from inference_container.job import Scores
 from inference_container.metrics import Metrics
 from inference_container.served import EncodedTask, ServedModel
 from inference_container.tokenization import QueryTooLong
@@ -26,6 +28,7 @@ from rerank_toolkit.contracts.faults import MOST_FAULTS, Fault
 from rerank_toolkit.contracts.settings import Settings
 
 _DOCUMENTS_AT_ONCE = 512
+_CHARACTERS_AT_ONCE = 1_000_000
 """Tokenised in one go; in between, a request of a million can be given up. As many are rendered in no time."""
 
 _QUERIES_AT_ONCE = 512
@@ -85,23 +88,23 @@ class RerankService:
         """Raises InvalidRequest."""
         return await self._in_worker(dialect.parse, decoded.content, self.model.names)
 
-    async def encode(self, *tasks: RerankTask) -> EncodedTask:
+    async def encode(self, *tasks: RerankTask, deadline: float = math.inf) -> EncodedTask:
         """All documents, one task's after the other's.
 
-        Raises RequestTooLarge as soon as it is one, QueueFull if others that are being read leave no room,
-        InvalidRequest for queries that are too long and documents that may not be cut.
+        Raises Refused as soon as what was read of them is too much to be scored by `deadline`, or others that are
+        being read leave no room; InvalidRequest for queries that are too long and documents that may not be cut.
         """
         encoded = EncodedTask()
         count = sum(len(task.documents) for task in tasks)
         try:
             for task in tasks:
-                await self._encode_task(task, encoded, count)
+                await self._encode_task(task, encoded, count, deadline)
         finally:
             self._tokens_read -= encoded.tokens
         self._refuse_cuts(tasks, encoded)
         return encoded
 
-    async def _encode_task(self, task: RerankTask, encoded: EncodedTask, count: int) -> None:
+    async def _encode_task(self, task: RerankTask, encoded: EncodedTask, count: int, deadline: float) -> None:
         """Adds a task to what is encoded of a request of `count` documents."""
         queries = await self._encode_queries(task)
         least = encoded.tokens + len(task.documents) * self.model.tokenizer.special_tokens
@@ -112,13 +115,16 @@ class RerankService:
         if least > self._settings.max_queued_tokens:
             documents = f"{len(encoded.flops) + len(task.documents):,} documents"
             query = "this query" if len(queries) == 1 else "these queries"
-            raise self._too_large(f"{documents} with {query} have at least {least:,} tokens")
-        for first in range(0, len(task.documents), _DOCUMENTS_AT_ONCE):
-            last = min(first + _DOCUMENTS_AT_ONCE, len(task.documents))
+            raise RequestTooLarge(
+                f"{documents} with {query} have at least {least:,} tokens; at most "
+                f"{self._settings.max_queued_tokens:,} may wait here; send fewer or shorter documents",
+                reason="too_large",
+            )
+        for first, last in _spans(task.documents):
             pairs, flops, query_lengths = await self._in_worker(self.model.encode, task, queries, first, last)
             encoded.extend(pairs, flops, query_lengths)
             self._tokens_read += sum(pairs.lengths)
-            self._check_room(encoded, f"the first {len(encoded.flops):,} of {count:,} documents")
+            self._check_room(encoded, count, deadline)
 
     async def _encode_queries(self, task: RerankTask) -> list[list[int]]:
         queries: list[list[int]] = []
@@ -141,9 +147,17 @@ class RerankService:
             raise InvalidRequest(faults)
         return queries
 
-    def _check_room(self, encoded: EncodedTask, documents: str) -> None:
-        if encoded.tokens > self._settings.max_queued_tokens:
-            raise self._too_large(f"{documents} have {encoded.tokens:,} tokens with the query")
+    def _check_room(self, encoded: EncodedTask, count: int, deadline: float) -> None:
+        """Of a request of `count` documents, by what is encoded of it."""
+        read = len(encoded.flops)
+        documents = f"the {'' if read == count else f'first {read:,} of '}{count:,} documents"
+        self._dispatcher.foresee(
+            encoded.tokens,
+            encoded.total_flops,
+            encoded.longest_flops,
+            found=f"{documents} have {encoded.tokens:,} tokens with the query",
+            deadline=deadline,
+        )
         if self._tokens_read > self._settings.max_queued_tokens:
             raise QueueFull(
                 f"requests of {self._tokens_read:,} tokens are being read; at most "
@@ -151,12 +165,6 @@ class RerankService:
                 reason="queue_full",
                 retry_after_s=1,
             )
-
-    def _too_large(self, found: str) -> RequestTooLarge:
-        return RequestTooLarge(
-            f"{found}; at most {self._settings.max_queued_tokens:,} may wait here; send fewer or shorter documents",
-            reason="too_large",
-        )
 
     async def score(self, encoded: EncodedTask, *, deadline: float) -> Scores:
         """Raises as Dispatcher.score."""
@@ -229,3 +237,15 @@ class RerankService:
             if task and task.cancelling():  # the caller has left, or the time is up
                 raise
             raise closed_error(self._closed) from None
+
+
+def _spans(documents: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """First and last (exclusive) of each group that is tokenised in one go."""
+    first = characters = 0
+    for index, text in enumerate(documents):
+        if index > first and (index - first == _DOCUMENTS_AT_ONCE or characters + len(text) > _CHARACTERS_AT_ONCE):
+            yield first, index
+            first, characters = index, 0
+        characters += len(text)
+    if documents:
+        yield first, len(documents)

@@ -217,13 +217,47 @@ class Scheduler:
         if not tokens or len(tokens) != len(work):
             raise ValueError(f"{len(tokens)} token counts for {len(work)} documents' work. This is a bug.")
         total_tokens = sum(tokens)
-        refusal = self._refuse(total_tokens, sum(work), max(work), now, deadline)
+        refusal = self.refusal(total_tokens, sum(work), max(work), now=now, deadline=deadline)
         if refusal:
             return refusal
         entry = _Entry(request, tokens, work, deadline, self._virtual_time)
         self._entries[request] = self._waiting[request] = entry
         self._queued_tokens += total_tokens
         self._take_turn(entry)
+        return None
+
+    def refusal(self, tokens: int, work: float, longest: float, *, now: float, deadline: float) -> Refusal | None:
+        """Why a request couldn't be taken now, or None. `work` is all of its work, `longest` that of its longest
+        document, which only one engine can compute. With more of either it would not be taken either: who reads a
+        request may ask of what was read so far."""
+        law = self._law()
+        if law is None:
+            return self._refuse_for_room(tokens, None, 0.0)
+        per_batch, per_work = law
+        unit = per_work + per_batch * tokens / (work * self._token_budget) if work else per_work  # of a full batch
+        ahead = (
+            self._computing_work
+            + sum(batch.work for _, batch in self._again)
+            + sum(min(entry.remaining, work) for entry in self._waiting.values())
+        )
+
+        def seconds(work: float) -> float:
+            shared = max(work / max(1, self.engines), longest)
+            return max(per_batch + per_work * shared, unit * shared)
+
+        estimate = seconds(ahead + work)
+        left = (deadline - now) * (1 - self._margin)
+
+        refusal = self._refuse_for_room(tokens, estimate, unit / max(1, self.engines))
+        if refusal:
+            return refusal
+        doubt = self._doubt(now)
+        if seconds(work) > doubt * self._time_limit_s:
+            return Refusal("too_large", estimate, None)
+        if estimate > (left if ahead else doubt * left):
+            return Refusal("too_late", estimate, max(LEAST_RETRY_S, estimate - left))
+        if self._makes_others_late(work, now, unit / max(1, self.engines)):
+            return Refusal("makes_others_late", estimate, max(LEAST_RETRY_S, estimate))
         return None
 
     def expire(self, now: float) -> list[Hashable]:
@@ -360,38 +394,6 @@ class Scheduler:
         if self._measured_at is None:
             return 1.0
         return 1 + DOUBT_AT_START / (1 + self._pace.seconds) + (now - self._measured_at) / DOUBT_AFTER_S
-
-    def _refuse(self, tokens: int, work: float, longest: float, now: float, deadline: float) -> Refusal | None:
-        """`work` is the request's, `longest` that of its longest document, which only one engine can compute."""
-        law = self._law()
-        if law is None:
-            return self._refuse_for_room(tokens, None, 0.0)
-        per_batch, per_work = law
-        unit = per_work + per_batch * tokens / (work * self._token_budget) if work else per_work  # of a full batch
-        ahead = (
-            self._computing_work
-            + sum(batch.work for _, batch in self._again)
-            + sum(min(entry.remaining, work) for entry in self._waiting.values())
-        )
-
-        def seconds(work: float) -> float:
-            shared = max(work / max(1, self.engines), longest)
-            return max(per_batch + per_work * shared, unit * shared)
-
-        estimate = seconds(ahead + work)
-        left = (deadline - now) * (1 - self._margin)
-
-        refusal = self._refuse_for_room(tokens, estimate, unit / max(1, self.engines))
-        if refusal:
-            return refusal
-        doubt = self._doubt(now)
-        if seconds(work) > doubt * self._time_limit_s:
-            return Refusal("too_large", estimate, None)
-        if estimate > (left if ahead else doubt * left):
-            return Refusal("too_late", estimate, max(LEAST_RETRY_S, estimate - left))
-        if self._makes_others_late(work, now, unit / max(1, self.engines)):
-            return Refusal("makes_others_late", estimate, max(LEAST_RETRY_S, estimate))
-        return None
 
     def _refuse_for_room(self, tokens: int, estimate: float | None, unit: float) -> Refusal | None:
         """`unit` is seconds per work, of all engines together."""

@@ -54,8 +54,9 @@ def _try(server: Server, requests: Sequence[Request], before_s: float) -> DrainT
         # which says nothing of requests that it took: so each one opens a connection.
         while True:
             with RerankClient(server.url, retries=Retries(attempts=1), timeout_s=_TIMEOUT_S) as client:
-                outcomes.append(outcome_of(client, request, start, time.monotonic() - start))
-            if outcomes[-1].kind != "answered":
+                outcome = outcome_of(client, request, start, time.monotonic() - start)
+            outcomes.append(outcome)
+            if outcome.kind != "answered":
                 return
 
     callers = [threading.Thread(target=call, args=(request,), daemon=True) for request in requests]

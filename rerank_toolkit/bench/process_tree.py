@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import msgspec
 import psutil
 
 MIB = 1 << 20
@@ -54,8 +55,7 @@ def _pss_bytes(process: psutil.Process) -> int:
     return int(getattr(memory, "pss", memory.rss))
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryPoint:
+class MemoryPoint(msgspec.Struct, frozen=True):
     seconds: float
     """Since the watch began."""
     mib: float

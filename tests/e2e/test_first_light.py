@@ -65,8 +65,9 @@ def local(shell: Shell) -> Iterator[dict[str, object]]:
 
 
 @pytest.fixture(scope="module")
-def cdk(shell: Shell, local: dict[str, object], minilm_l12: Path) -> str:
-    artifacts = minilm_l12.parent
+def cdk(shell: Shell, local: dict[str, object]) -> str:
+    artifacts = shell.directory / "artifacts"
+    shell(f"rerank package minilm-l12 --out {artifacts / 'ms-marco-MiniLM-L-12-v2'}")
     shell(f"rerank package tiny --source seeded:0 --out {artifacts / 'jina-reranker-v1-tiny-en'}")
     return f"cdk --app {shlex.quote(str(local['cdk_app']))} -c artifacts={artifacts}"
 
@@ -99,7 +100,7 @@ def test_stock_boto3_gets_a_real_ranking_from_what_stock_cdk_deployed(deployed: 
     assert [result["index"] for result in body["results"]] == [1, 0]
     assert body["results"][0]["relevance_score"] > 0.999
     assert body["results"][1]["relevance_score"] < 0.05
-    assert "engine=torch" in answer["CustomAttributes"]
+    assert "engine=openvino" in answer["CustomAttributes"]
 
 
 def test_a_seeded_model_says_so_in_its_answer(runtime: object) -> None:

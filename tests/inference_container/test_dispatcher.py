@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from inference_container.dispatcher import LEAST_PATIENCE_S, MOST_FAILURES, Dispatcher, Work
+from inference_container.dispatcher import LEAST_PATIENCE_S, MOST_FAILURES, Dispatcher
 from inference_container.engines import RaggedBatch
 from inference_container.errors import EngineFailed, NotReady, QueueFull, RequestTooLarge, TookTooLong, WorkerDied
+from inference_container.job import Work
 from inference_container.metrics import Metrics
 from inference_container.workers.worker import WorkerLost
 from rerank_toolkit.contracts.errors import ToolkitError
@@ -110,7 +111,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
 
 async def entered(engine: SumEngine) -> None:
     """Waits until the engine has been given another batch."""
-    await asyncio.to_thread(engine.entered.acquire)
+    assert await asyncio.to_thread(engine.entered.acquire, timeout=30), "the engine was given no batch"
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -290,8 +291,6 @@ def test_idle_engines_share_one_request() -> None:
             assert answer.logits.tolist() == [100] * 10
             assert answer.batches > 1
             assert answer.inference_s + answer.queue_s < 60
-
-    run(scenario)
 
     run(scenario)
 

@@ -19,6 +19,7 @@ import httpx
 import msgspec
 import pytest
 
+from inference_container import application
 from inference_container.application import Application
 from inference_container.cli import NotPackaged, find_artifact
 from inference_container.metrics import Metrics
@@ -100,6 +101,29 @@ def test_a_signal_ends_a_start_too(start_server: Any, openvino_jinabert: Path) -
     server.wait_until(lambda: server.ping() is not None)
     server.signal(signal.SIGTERM)
     assert server.exit_code() == 0
+
+
+def test_the_end_of_a_drain_waits_for_callers_to_notice(
+    openvino_jinabert: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(application, "_QUIET_S", 1.0)
+
+    async def drain_under_load() -> tuple[list[int], bool]:
+        draining_application = Application(Settings(model_dir=str(openvino_jinabert)), Metrics())
+        transport = httpx.ASGITransport(draining_application.asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://draining") as client:
+            body = {"query": "q", "documents": ["d"]}
+            await client.post("/invocations", json=body)
+            draining = asyncio.create_task(draining_application.drain())
+            statuses = []
+            for _ in range(3):
+                await asyncio.sleep(0.05)
+                statuses.append((await client.post("/invocations", json=body)).status_code)
+            early = draining.done()
+            await draining
+            return statuses, early
+
+    assert asyncio.run(drain_under_load()) == ([503] * 3, False)
 
 
 def test_before_the_model_is_loaded_it_listens_and_says_so(openvino_jinabert: Path) -> None:

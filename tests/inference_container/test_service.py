@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ import pytest
 
 from inference_container.artifact import TOKENIZER
 from inference_container.dialects import Inquiry, Ranking, RerankTask
-from inference_container.dispatcher import Scores
-from inference_container.errors import InvalidRequest, NotReady, QueueFull, RequestTooLarge
+from inference_container.errors import InvalidRequest, NotReady, QueueFull, RequestTooLarge, WouldBeLate
+from inference_container.job import Scores
 from inference_container.metrics import Metrics
 from inference_container.served import EncodedTask, ServedModel
 from inference_container.service import RerankService
@@ -101,10 +102,30 @@ def test_reading_ends_as_soon_as_there_are_too_many_tokens(model: ServedModel, s
         with pytest.raises(RequestTooLarge, match="the first 512 of 1,500 documents have 51,712 tokens with the query"):
             await service.encode(RerankTask(["q"], ["d" * 97] * 1500))
         assert tokenizer.batches == 1
-        with pytest.raises(RequestTooLarge, match="the first 60 of 60 documents have 18,240 tokens with the query"):
+        with pytest.raises(RequestTooLarge, match="the 60 documents have 18,240 tokens with the query"):
             await service.encode(RerankTask(["q"], ["d" * 300] * 60))
 
     run(scenario, model, small_bert, max_queued_tokens=10_000)
+
+
+def test_long_documents_are_read_in_smaller_groups(model: ServedModel, small_bert: Path) -> None:
+    async def scenario(service: RerankService, tokenizer: WatchedTokenizer) -> None:
+        with pytest.raises(RequestTooLarge, match="the first 20 of 60 documents have 10,240 tokens with the query"):
+            await service.encode(RerankTask(["q"], ["d" * 50_000] * 60))
+        assert tokenizer.batches == 1
+
+    run(scenario, model, small_bert, max_queued_tokens=10_000)
+
+
+def test_reading_ends_as_soon_as_it_is_too_much_for_the_time_left(model: ServedModel, small_bert: Path) -> None:
+    async def scenario(service: RerankService, tokenizer: WatchedTokenizer) -> None:
+        await service.warm_up()  # from which it knows the machine's speed
+        read = tokenizer.batches
+        with pytest.raises(WouldBeLate, match=r"can't be answered in the 0 s left; it would take about \d"):
+            await service.encode(RerankTask(["q"], ["d" * 300] * 5000), deadline=time.monotonic() + 0.01)
+        assert tokenizer.batches == read + 1
+
+    run(scenario, model, small_bert)
 
 
 def test_requests_that_are_read_at_once_share_the_bound(model: ServedModel, small_bert: Path) -> None:
