@@ -312,7 +312,7 @@ class Dispatcher:
         except EngineRaised as error:  # which the worker has logged
             raise EngineFailed(f"the engine failed on this request ({error}); its log says more") from None
         except Exception as error:  # any, out of memory included: this batch fails, the server goes on
-            LOGGER.exception("engine raised")
+            LOGGER.exception("engine_raised")
             raise EngineFailed(
                 f"the engine failed on this request ({type(error).__name__}); its log says more"
             ) from None

@@ -60,7 +60,7 @@ def _serve(sock: socket.socket, engine: Engine) -> int:
         try:
             logits = engine.score(batch)
         except Exception as error:  # any, out of memory included: this batch fails, the worker goes on
-            LOGGER.exception("engine raised")
+            LOGGER.exception("engine_raised")
             frames.send(sock, Kind.FAILED, type(error).__name__.encode())
         else:
             frames.send_scores(sock, logits, computed_tokens(engine, batch))

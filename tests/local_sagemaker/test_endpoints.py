@@ -88,9 +88,11 @@ def test_cloudwatch_counts_the_invocations(local_aws: LocalAws, endpoint: str) -
     found: list[dict[str, Any]] = []
     while not found and time.monotonic() < deadline:
         time.sleep(0.2)
-        found = local_aws.client("cloudwatch").list_metrics(Namespace="AWS/SageMaker", MetricName="Invocations")[
-            "Metrics"
-        ]
+        found = local_aws.client("cloudwatch").list_metrics(
+            Namespace="AWS/SageMaker",
+            MetricName="Invocations",
+            Dimensions=[{"Name": "EndpointName", "Value": endpoint}],
+        )["Metrics"]
     assert found[0]["Dimensions"] == [
         {"Name": "EndpointName", "Value": endpoint},
         {"Name": "VariantName", "Value": "AllTraffic"},

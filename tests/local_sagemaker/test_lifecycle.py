@@ -83,9 +83,10 @@ def test_one_local_aws_from_up_to_down(tmp_path: Path, small_bert: Path) -> None
     server = psutil.Process(status["pid"])
     left = [status["pid"], container["pid"], *(child.pid for child in server.children(recursive=True))]
     assert [process.pid for process in find_marked(str(state), SERVER_MARK)] == [status["pid"]]
-    assert [process.pid for process in find_marked(str(state), ENDPOINT_MARK)] == [container["pid"]]
+    workers = [child.pid for child in psutil.Process(container["pid"]).children()]
+    assert sorted(process.pid for process in find_marked(str(state), ENDPOINT_MARK)) == [container["pid"], *workers]
     (reaping,) = find_marked(str(state), REAPER_MARK)
-    assert {status["pid"], container["pid"], reaping.pid} == set(left)
+    assert {status["pid"], container["pid"], *workers, reaping.pid} == set(left)
     server.kill()
     wait_until_gone(left)
     assert rerank("local", "status", state=state).returncode == 1

@@ -15,7 +15,7 @@ EXAMPLES: tuple[ServingError, ...] = (
         [Fault("query", "is missing", "missing"), Fault("top_n", "is 0; expected `int` >= 1", "wrong_type")]
     ),
     QueueFull(
-        "3,990,000 tokens wait already, the request adds 20,000 and at most 4,000,000 may wait",
+        "7,990,000 tokens wait already, the request has 20,000 tokens, and at most 8,000,000 may wait",
         reason="queue_full",
         retry_after_s=12,
     ),
