@@ -54,6 +54,11 @@ app.command(
     help="Send more than a server can do, and tell what becomes of every request.",
 )
 app.command(
+    "rerank_toolkit.bench.cli_replay:replay",
+    name="replay",
+    help="Measure what a server can do, and replay one trace at shares of that.",
+)
+app.command(
     "rerank_toolkit.bench.cli_load:drain",
     name="drain",
     help="End a server with SIGTERM under load, again and again, and tell whether a request was lost.",

@@ -1,0 +1,1 @@
+"""Predictions held against what was measured or published, and the tables of docs/validation.md."""
