@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -45,9 +46,18 @@ def sleeping(environment: dict[str, str]) -> subprocess.Popen[bytes]:
     return process
 
 
-def test_one_local_aws_from_up_to_down(tmp_path: Path, small_bert: Path) -> None:
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[Path]:
+    """Where a test's local AWS lives; ended even if the test fails before it comes to that."""
+    state = tmp_path / "state"
+    yield state
+    if state.exists():
+        rerank("local", "down", state=state)
+
+
+def test_one_local_aws_from_up_to_down(tmp_path: Path, state: Path, small_bert: Path) -> None:
     """Up twice at once and again, a stack, a killed server, up once more, down, down again."""
-    state, home = tmp_path / "state", tmp_path / "home"
+    home = tmp_path / "home"
     home.mkdir()
     with ThreadPoolExecutor() as pool:
         both = list(pool.map(lambda _: rerank("local", "up", "--json", state=state, HOME=str(home)), range(2)))
