@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,36 +24,53 @@ from rerank_toolkit.contracts.usage import Usage
 app = App(name="cost", help="What a deployment costs, and which one is cheapest.")
 
 AsJson = Annotated[bool, Parameter(name="--json", negative=(), show_default=False)]
-prices_app = App(name="prices", help="The prices that every figure stands on.")
-app.command(prices_app)
+PricesDir = Annotated[Path | None, Parameter(name="--prices")]
+app.command("cost_model.cli_prices:app", name="prices", help="The prices that every figure stands on.")
 
 REPEATABLE = Parameter(negative=(), show_default=False)
 
 
 @app.command
-def estimate(usage: Path, /, *, format: Format = "table", as_json: AsJson = False) -> None:
+def estimate(
+    usage: Path,
+    /,
+    *,
+    savings_plan_discount: Decimal | None = None,
+    prices: PricesDir = None,
+    format: Format = "table",
+    as_json: AsJson = False,
+) -> None:
     """The bill of a usage file, line by line. Rounded to the cent in the table, exact in JSON.
 
     Parameters
     ----------
     usage
         JSON file that lists what is used: a region and items, each with its kind.
+    savings_plan_discount
+        Share of the on-demand price that your Savings Plan saves on instances, such as 0.3; instead of the file's.
+    prices
+        Folder of a price snapshot, or of several, instead of the newest known.
     format
         table, json, markdown or csv.
     as_json
         The same as --format json.
     """
     from cost_model.billing.estimate import estimate as price
+    from cost_model.cli_prices import open_prices
     from cost_model.report.estimate import COLUMNS, estimate_document, estimate_notes, estimate_rows
 
-    prices = load_prices()
-    bill = price(documents.read(usage, Usage), prices, name=str(usage))
+    used = documents.read(usage, Usage)
+    if savings_plan_discount is not None:
+        plan = {"savings_plan": {"discount": savings_plan_discount}}
+        used = documents.convert(msgspec.to_builtins(used) | plan, Usage, name="options")
+    book = open_prices(prices, [used.region])
+    bill = price(used, book, name=str(usage))
     for warning in bill.warnings:
         say(f"warning: {warning}")
     if as_json or format == "json":
-        print_json(estimate_document(bill, prices))
+        print_json(estimate_document(bill, book))
         return
-    title = f"{bill.region}, {prices.header.currency}, prices as of {prices.header.as_of}"
+    title = f"{bill.region}, {book.header.currency}, prices as of {book.origin(bill.region).as_of}"
     if format == "table":
         print_text(title)
     print_table(COLUMNS, estimate_rows(bill, full=format != "table"), format=format)
@@ -140,32 +158,6 @@ def compare(
     if comparison.chosen is None:
         why_nothing = [] if comparison.options else left_out_lines(comparison)
         raise NothingMeetsConstraints("\n".join([comparison.reason, *(f"  {line}" for line in why_nothing)]))
-
-
-@prices_app.command
-def show(*, region: str = "us-east-1", instance: str = "*", format: Format = "table", as_json: AsJson = False) -> None:
-    """Hosting prices by the hour, of async endpoints and batch transform too, and serverless prices by the second.
-
-    Parameters
-    ----------
-    region
-        AWS region.
-    instance
-        Only instance types that match this pattern, such as 'ml.c7i.*'; leaves serverless out.
-    format
-        table, json, markdown or csv.
-    as_json
-        The same as --format json.
-    """
-    from cost_model.report.prices import COLUMNS, price_document, price_rows
-
-    prices = load_prices()
-    _choose((), instance=instance, region=region, top=0, prices=prices)
-    if as_json or format == "json":
-        print_json(price_document(prices, region, instance))
-        return
-    say(f"{region}, {prices.header.currency}, {prices.header.source}")
-    print_table(COLUMNS, price_rows(prices, region, instance), format=format)
 
 
 def _workload(path: Path | None, *, max_p95_ms: float | None, min_quality: float | None) -> Workload:

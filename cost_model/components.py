@@ -80,6 +80,8 @@ def cents(value: Decimal, *, complete: bool = True) -> str:
     A sum that isn't `complete` is a lower bound, and says so.
     """
     bound = "" if complete else "≥"
+    if value < 0:
+        return f"{bound}-{cents(-value)}"
     if 0 < value < Decimal("0.005"):
         return bound + (f"{value:.2g}" if value >= Decimal("0.0001") else f"{value:.1e}")
     with localcontext(rounding=ROUND_HALF_UP):

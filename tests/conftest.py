@@ -20,6 +20,8 @@ from rerank_toolkit.catalog.models import find_model
 from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.manifest import Manifest
 
+os.environ["RERANK_PRICES"] = os.devnull  # no folder: prices are those that ship, whatever was refreshed here
+
 # Twelve heads, as in every published JinaBERT reranker: not a power of two, so the slopes come from two series.
 _SMALL = {"layers": 2, "hidden": 48, "heads": 12, "intermediate": 96, "vocabulary": 320, "token_types": 2}
 

@@ -29,10 +29,12 @@ BILLERS: Mapping[type[usage.Item], Biller] = {
     usage.Data: sagemaker.data,
     usage.Storage: sagemaker.storage,
     usage.Lambda: elsewhere.lambda_,
+    usage.LambdaProvisionedConcurrency: elsewhere.lambda_provisioned_concurrency,
     usage.Fargate: elsewhere.fargate,
     usage.AzureFunctions: elsewhere.azure_functions,
     usage.AzureContainerApps: elsewhere.azure_container_apps,
     usage.CloudRun: elsewhere.cloud_run,
+    usage.Metered: elsewhere.metered,
 }
 
 
@@ -72,14 +74,14 @@ def estimate(used: usage.Usage, prices: PriceBook, *, name: str = "usage") -> Es
     """
     faults = [*_region_faults(used.region, prices)]
     if not faults:
-        faults = [
+        faults = _plan_faults(used, prices) + [
             fault
             for at, item in enumerate(used.items)
             for fault in _item_faults(f"items[{at}]", item, used.region, prices)
         ]
     if faults:
         raise InvalidInput(name, faults)
-    month = Month(prices, free_tier=used.free_tier)
+    month = Month(prices, free_tier=used.free_tier, savings_plan=used.savings_plan)
     items = [_priced(item, used.region, prices, month) for item in used.items]
     return Estimate(region=used.region, items=items, warnings=[*_warnings(used, prices), *month.warnings])
 
@@ -94,6 +96,16 @@ def _region_faults(region: str, prices: PriceBook) -> list[Fault]:
     if region in prices.regions:
         return []
     return [Fault("region", f"is {region!r}; prices are known in {', '.join(prices.regions)}", "unknown_region")]
+
+
+def _plan_faults(used: usage.Usage, prices: PriceBook) -> list[Fault]:
+    """A plan by its term needs rates, which none ship of; without them the bill would be that of no plan."""
+    plan = used.savings_plan
+    if plan is None or plan.discount is not None or used.region in prices.savings_plan_regions:
+        return []
+    fetch = f"`rerank cost prices refresh --savings-plans --region {used.region}`"
+    found = f"no rates are known in {used.region}; fetch them with {fetch}, or state your own discount"
+    return [Fault("savings_plan.term_years", found, "unknown_rate")]
 
 
 def _item_faults(field: str, item: usage.Item, region: str, prices: PriceBook) -> list[Fault]:
@@ -113,8 +125,14 @@ def _item_faults(field: str, item: usage.Item, region: str, prices: PriceBook) -
         case usage.ProvisionedConcurrency():
             sizes = load_limits().serverless.memory_mb
             if item.memory_mb not in sizes:
-                known = ", ".join(map(str, sizes))
-                return [Fault(f"{field}.memory_mb", f"is {item.memory_mb}; sizes are {known} MB", "not_offered")]
+                offered = ", ".join(map(str, sizes))
+                return [Fault(f"{field}.memory_mb", f"is {item.memory_mb}; sizes are {offered} MB", "not_offered")]
+        case usage.Metered():
+            known = [(service, name) for service, name in prices.rate_names() if service != "sagemaker"]
+            if (item.service, item.name) not in known:
+                names = ", ".join(f"{service} {name}" for service, name in known)
+                found = f"names {item.service!r} {item.name!r}; rates are known of {names}"
+                return [Fault(field, found, "unknown_rate")]
     return []
 
 

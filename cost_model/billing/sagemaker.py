@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from cost_model.billing.agreements import software_line
 from cost_model.billing.month import Month
 from cost_model.components import SHORTEST_HOURS, Component, component
 from cost_model.prices.book import PriceBook
@@ -10,34 +13,34 @@ from rerank_toolkit.contracts.usage import Async, Batch, Data, ProvisionedConcur
 
 def realtime(item: Realtime, region: str, prices: PriceBook, month: Month) -> list[Component]:
     """Endpoint instances and their volumes."""
-    return _endpoint(item, region, prices, month)
+    return _endpoint("realtime", item, region, prices, month)
 
 
 def async_(item: Async, region: str, prices: PriceBook, month: Month) -> list[Component]:
-    """The same, but without the free tier: what is published of it names real-time hours only."""
-    return _endpoint(item, region, prices, None)
-
-
-def _endpoint(item: Realtime, region: str, prices: PriceBook, month: Month | None) -> list[Component]:
-    return [
-        *_instance_hours("Hosting", item, region, prices, month),
-        component(
-            "Endpoint storage",
-            item.storage_gb_month,
-            prices.rate(region, "sagemaker", "endpoint-storage"),
-            unit="GB-month",
-        ),
-    ]
+    """The same at the same rate, but without the free tier: what is published of it names real-time hours only."""
+    return _endpoint("async", item, region, prices, month)
 
 
 def batch(item: Batch, region: str, prices: PriceBook, month: Month) -> list[Component]:
-    return _instance_hours("Job", item, region, prices, None)
+    """Jobs, by the hour at the hosting rate."""
+    return _instance_hours("batch", item, region, prices, month)
+
+
+def _endpoint(
+    kind: Literal["realtime", "async"], item: Realtime, region: str, prices: PriceBook, month: Month
+) -> list[Component]:
+    rate = prices.rate(region, "sagemaker", "endpoint-storage")
+    return [
+        *_instance_hours(kind, item, region, prices, month),
+        component("Endpoint storage", item.storage_gb_month, rate, unit="GB-month"),
+    ]
 
 
 def serverless(item: Serverless, region: str, prices: PriceBook, month: Month) -> list[Component]:
     paid, lines = month.take_free("sagemaker", "serverless", item.seconds)
     rate = prices.serverless(region, item.memory_mb)
-    return [*lines, component(f"Processing, {item.memory_mb} MB", paid, rate, unit="second")]
+    line = component(f"Processing, {item.memory_mb} MB", paid, rate, unit="second")
+    return [*lines, line, *month.discount("serverless", region, str(item.memory_mb), line)]
 
 
 def provisioned_concurrency(
@@ -73,15 +76,24 @@ def storage(item: Storage, region: str, prices: PriceBook, month: Month) -> list
 
 
 def _instance_hours(
-    what: str, item: Realtime | Batch, region: str, prices: PriceBook, month: Month | None
+    kind: Literal["realtime", "async", "batch"], item: Realtime | Batch, region: str, prices: PriceBook, month: Month
 ) -> list[Component]:
-    name = f"{what}, {item.instance}"
+    """By the second, and a minute at least, whatever the kind; then what is agreed beside the list price."""
+    name = f"{'Job' if kind == 'batch' else 'Hosting'}, {item.instance}"
     hours = item.hours
     if 0 < hours < SHORTEST_HOURS:
         hours = SHORTEST_HOURS
         name += ", the one-minute minimum"
-    paid = item.instances * hours
+    used = paid = item.instances * hours
     lines: list[Component] = []
-    if month is not None:
-        paid, lines = month.take_free("sagemaker", "hosting", paid, instance=item.instance)
-    return [*lines, component(name, paid, prices.hosting(region, item.instance), unit="hour")]
+    if kind == "realtime":
+        paid, lines = month.take_free("sagemaker", "hosting", used, instance=item.instance)
+    rate = prices.hosting(region, item.instance, "hosting" if kind == "realtime" else kind)
+    line = component(name, paid, rate, unit="hour")
+    software = software_line(used, item.software_usd_per_hour, item.instance)
+    return [
+        *lines,
+        line,
+        *month.discount(kind, region, item.instance, line),
+        *([software] if software else []),
+    ]

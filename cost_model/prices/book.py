@@ -133,6 +133,11 @@ class PriceBook:
     def hosting_regions(self) -> tuple[str, ...]:
         return tuple(sorted({region for region, _ in self._hosting}))
 
+    @cached_property
+    def savings_plan_regions(self) -> frozenset[str]:
+        """Regions whose Savings Plan rates were fetched; none ship."""
+        return frozenset(region for region, *_ in self._savings_plans)
+
     def origin(self, region: str) -> Origin:
         """From when and where the region's hosting and serverless prices are."""
         return self.header.origin(region)
@@ -208,7 +213,7 @@ class PriceBook:
         if row is not None:
             return Rate(unit=row.unit, usd=row.usd, basis="published", detail=f"{row.source}, {row.as_of}")
         plan = f"{term_years}-year {payment} Savings Plan"
-        if region not in self._savings_plan_regions:
+        if region not in self.savings_plan_regions:
             return Unknown(
                 f"no Savings Plan rate is known in {region}: `rerank cost prices refresh --savings-plans --region "
                 f"{region}` fetches them, or state your own discount",
@@ -278,10 +283,6 @@ class PriceBook:
     def _savings_plans(self) -> dict[tuple[str, str, str, int, str], _SavingsPlanRow]:
         rows = (msgspec.convert(row, _SavingsPlanRow, strict=False) for row in self.table("savings_plans.csv"))
         return {(row.region, row.kind, row.of, row.term_years, row.payment): row for row in rows}
-
-    @cached_property
-    def _savings_plan_regions(self) -> frozenset[str]:
-        return frozenset(region for region, *_ in self._savings_plans)
 
 
 def shipped_prices() -> PriceBook:

@@ -77,7 +77,7 @@ def comparison_document(comparison: Comparison, prices: PriceBook) -> dict[str, 
         "generated_at": datetime.now(UTC),
         "currency": prices.header.currency,
         "region": comparison.region,
-        "prices": prices_document(prices),
+        "prices": prices_document(prices, comparison.region),
         "workload": msgspec.to_builtins(comparison.workload),
         "choice": {
             "reason": comparison.reason,

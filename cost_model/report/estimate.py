@@ -8,6 +8,7 @@ from typing import Any
 
 from cost_model.billing.estimate import Estimate
 from cost_model.components import Component, cents, plain
+from cost_model.prices.age import age_days, age_warning
 from cost_model.prices.book import PriceBook
 from rerank_toolkit import __version__
 from rerank_toolkit.console import Column
@@ -22,8 +23,20 @@ COLUMNS = (
 )
 
 
-def prices_document(prices: PriceBook) -> dict[str, str]:
-    return {"as_of": prices.header.as_of.isoformat(), "source": prices.header.source}
+def prices_document(prices: PriceBook, *regions: str) -> dict[str, Any]:
+    """From when and where the prices of the regions are, of all without one: of several the oldest.
+
+    `warning` is there where they are old.
+    """
+    known = [region for region in regions or prices.regions if region in prices.regions]
+    oldest = min(known, key=lambda region: prices.origin(region).as_of, default="")
+    origin = prices.origin(oldest)
+    return {
+        "as_of": origin.as_of.isoformat(),
+        "source": origin.source,
+        "age_days": age_days(prices, oldest),
+        "warning": age_warning(prices, known),
+    }
 
 
 def component_document(line: Component) -> dict[str, str | None]:
@@ -45,7 +58,7 @@ def estimate_document(bill: Estimate, prices: PriceBook) -> dict[str, Any]:
         "generated_at": datetime.now(UTC),
         "currency": prices.header.currency,
         "region": bill.region,
-        "prices": prices_document(prices),
+        "prices": prices_document(prices, bill.region),
         "total": plain(bill.total),
         "complete": bill.complete,
         "items": [

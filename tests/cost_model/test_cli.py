@@ -9,6 +9,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,12 +42,20 @@ def rerank(*words: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=120,
         check=False,
-        env={"PATH": "/usr/bin:/bin", "NO_COLOR": "1", "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "NO_COLOR": "1",
+            "COLUMNS": "80",
+            "PYTHONIOENCODING": "utf-8",
+            "RERANK_PRICES": "/nowhere",  # what ships, whatever was refreshed on this machine
+        },
     )
 
 
-def undated(document: dict[str, object]) -> dict[str, object]:
-    return {name: value for name, value in document.items() if name != "generated_at"}
+def undated(document: dict[str, Any]) -> dict[str, Any]:
+    """Without what passes with time."""
+    prices = {name: value for name, value in document["prices"].items() if name not in ("age_days", "warning")}
+    return {name: value for name, value in document.items() if name != "generated_at"} | {"prices": prices}
 
 
 @pytest.fixture
@@ -223,28 +232,6 @@ def test_help(command, snapshot):
     ours, _, _ = rerank(command, "--help").stdout.partition("╭─ Global options")
 
     assert ours == snapshot
-
-
-def test_prices_are_shown_with_their_doubts_and_their_gaps():
-    done = rerank("prices", "show", "--format", "csv")
-
-    rows = {row["What"]: row for row in csv.DictReader(io.StringIO(done.stdout))}
-    assert done.returncode == 0
-    assert (rows["ml.m5.xlarge"]["USD"], rows["ml.m5.xlarge"]["a"]) == ("0.23", "hour")
-    assert rows["serverless 2048 MB"]["USD"] == "0.00004"
-    assert rows["ml.r8g.xlarge"]["Note"].startswith("suspect")
-    assert (rows["ml.p5.4xlarge"]["USD"], rows["ml.p5.4xlarge"]["Basis"]) == ("?", "unknown")
-
-
-def test_prices_as_json_say_where_they_come_from():
-    document = json.loads(rerank("prices", "show", "--json", "--instance", "ml.[mp]5.*4xlarge").stdout)
-
-    assert set(document) == {"version", "generated_at", "currency", "region", "prices", "rates"}
-    assert set(document["prices"]) == {"as_of", "source"}
-    rates = {rate["name"]: rate for rate in document["rates"]}
-    assert (rates["ml.m5.4xlarge"]["rate"], rates["ml.m5.4xlarge"]["unit"]) == ("0.922", "hour")
-    assert rates["ml.p5.4xlarge"]["rate"] is None
-    assert rates["ml.p5.4xlarge"]["basis"].startswith("unknown: ")
 
 
 def test_marks_in_the_table_are_explained_below_it(tmp_path):
