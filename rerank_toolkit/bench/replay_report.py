@@ -101,9 +101,10 @@ def headline(report: ReplayReport) -> str:
     capacity = statistics.median(one.capacity_tokens_per_second for one in report.rounds)
     documents = statistics.fmean(len(arrival.tokens) for arrival in report.trace)
     return (
-        f"{report.model}, {report.engine} {report.dtype}, {report.workers} workers on {report.logical_cpus} CPUs of "
-        f"{report.conditions.hardware.cpu_model}: {capacity / report.mean_tokens:.2f} requests/s saturated "
-        f"({documents:.1f} documents, {report.mean_tokens:,.0f} tokens each); medians of {len(report.rounds)} rounds"
+        f"{report.model}, {report.engine} {report.dtype}, {report.workers} workers on {report.logical_cpus} CPUs "
+        f"({report.conditions.hardware.cpu_model})\n"
+        f"{capacity / report.mean_tokens:.2f} requests/s saturated, of {documents:.1f} documents and "
+        f"{report.mean_tokens:,.0f} tokens each; medians of {len(report.rounds)} rounds"
     )
 
 

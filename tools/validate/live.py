@@ -25,7 +25,7 @@ from rerank_toolkit.contracts import documents
 from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.profile import Hardware
 from tools.reference import markdown
-from tools.validate.live_terms import Server, Terms, measure_terms
+from tools.validate.live_terms import TERMS, Server, Terms, measure_terms
 
 Array = NDArray[np.float64]
 
@@ -41,6 +41,8 @@ HEADS = ("load", "requests", "percentile", "measured ms", "predicted ms", "error
 REPETITIONS = 20
 """Of each replay in virtual time, with other draws of the noise."""
 SEED = 0
+NOISE = 4096
+"""Factors of batches that are drawn for a repetition."""
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,21 +131,17 @@ def validate(report: ReplayReport) -> LiveValidation:
 
 def predict(server: Server, terms: Terms, replayed: Replayed) -> Array:
     """Seconds of each request of the replay, in each of REPETITIONS: (repetitions, requests)."""
-    generator = np.random.default_rng(SEED)
-    positions = range(len(replayed.due_s))
-    tokens = [sum(server.lengths[position]) for position in positions]
-    speed = terms.engine_speed(replayed.load)
-
-    def seconds(lengths: Sequence[int]) -> float:
-        return terms.law.seconds(lengths) * float(generator.choice(terms.law.residuals)) / speed
-
+    rng = np.random.default_rng(SEED)
+    due = np.asarray(replayed.due_s)
+    positions = range(len(due))
+    tokens = [int(server.lengths[position].sum()) for position in positions]
     repetitions = []
     for _ in range(REPETITIONS):
-        busy = generator.random(len(tokens)) < replayed.load
+        busy = rng.random(len(due)) < replayed.load
         around = np.array([terms.around(own, busy=one) for own, one in zip(tokens, busy, strict=True)])
-        admitted = np.asarray(replayed.due_s) + around
-        answered = server.serve(admitted.tolist(), positions, seconds).answered
-        repetitions.append(np.asarray(answered) + terms.wake_s - replayed.due_s)
+        noise = rng.choice(terms.batches.residuals, NOISE) / terms.engine_speed(replayed.load)
+        answered = server.serve(due + around, positions, terms.batches.law, noise=noise)
+        repetitions.append(answered + terms.wake_s - due)
     return np.array(repetitions)
 
 
@@ -241,7 +239,7 @@ def _accounts(report: ReplayReport, terms: Sequence[Terms]) -> Accounts:
     generator = statistics.median(
         taken.saturated.cpu.generator_s / len(taken.saturated.answers.positions) for taken in report.rounds
     )
-    law = np.median([own.law.coefficients for own in terms], axis=0)
+    law = np.median([[getattr(own.batches.law, name) for name in TERMS] for own in terms], axis=0)
     return Accounts(
         capacity_per_second=round(capacity, 3),
         capacity_without_generator=round(1 / (1 / capacity - generator / report.logical_cpus), 3),
@@ -252,7 +250,7 @@ def _accounts(report: ReplayReport, terms: Sequence[Terms]) -> Accounts:
         engine_share=round(statistics.median(own.engine_share for own in terms), 4),
         generator_ms=round(generator * 1e3, 2),
         law=[float(coefficient) for coefficient in law],
-        law_error=round(statistics.median(own.law.error for own in terms), 4),
+        law_error=round(statistics.median(own.batches.error for own in terms), 4),
         around_ms=round(statistics.median(own.around(mean, busy=False) for own in terms) * 1e3, 2),
         stretch=round(statistics.median(own.stretch for own in terms), 2),
         wake_ms=round(statistics.median(own.wake_s for own in terms) * 1e3, 2),

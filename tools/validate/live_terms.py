@@ -17,22 +17,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
+from cost_model.simulate.policy import BatchLaw, Policy, Served, serve
+from cost_model.simulate.traffic import Traffic, work_of
 from rerank_toolkit.bench.replay_report import Answers, ReplayReport, Round, Segment
 from rerank_toolkit.catalog.models import load_models
-from rerank_toolkit.catalog.shapes import flops
-from tools.validate.virtual_time import Lengths, Served, serve
 
 Array = NDArray[np.float64]
 
 MOST_FITS = 10
-APART_S = 1e6
+TERMS = ("per_batch", "per_sequence", "per_token", "per_squared_token")
+
+APART_S = 1e4
 """Between requests that are to be alone."""
 
 
@@ -40,37 +43,51 @@ APART_S = 1e6
 class Server:
     """What is known of the server before it is measured."""
 
-    engines: int
-    token_budget: int
-    work: Callable[[int], float]
-    lengths: Mapping[int, Lengths]
-    """Of the trace's requests by their position, as the server counted them."""
+    policy: Policy
+    lengths: Mapping[int, NDArray[np.int64]]
+    """Tokens of the documents of the trace's requests, by their position, as the server counted them."""
+    work: Mapping[int, Array]
+    """Of the same documents."""
 
     @classmethod
     def of(cls, report: ReplayReport) -> Server:
+        # Nothing was refused at these loads, so nothing may be here.
+        policy = Policy(
+            engines=report.workers, token_budget=report.token_budget, max_queued_tokens=2**62, time_limit_s=math.inf
+        )
         model = load_models().get(report.model)
+        lengths = _counted(report)
+        work = {
+            position: work_of(model.shape)(own) if model else own.astype(float) for position, own in lengths.items()
+        }
+        return cls(policy, lengths, work)
 
-        def work(tokens: int) -> float:
-            return flops(model.shape, tokens) if model else tokens  # of a model in no catalogue, nearly
+    def traffic(self, arrivals: Array, positions: Sequence[int]) -> Traffic:
+        """The trace's requests `positions` at `arrivals`, which are sorted."""
+        sizes = [len(self.lengths[position]) for position in positions]
+        return Traffic(
+            arrivals=arrivals,
+            offsets=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]),
+            tokens=np.concatenate([self.lengths[position] for position in positions]),
+            work=np.concatenate([self.work[position] for position in positions]),
+        )
 
-        return cls(report.workers, report.token_budget, work, _counted(report))
-
-    def serve(self, arrivals: Sequence[float], positions: Sequence[int], seconds: Callable[[Lengths], float]) -> Served:
-        lengths = [self.lengths[position] for position in positions]
-        return serve(arrivals, lengths, self.work, seconds, engines=self.engines, token_budget=self.token_budget)
+    def serve(self, admitted: Array, positions: Sequence[int], law: BatchLaw, *, noise: Array | None = None) -> Array:
+        """When each request has its scores that is admitted at `admitted`, (requests,), in any order."""
+        order = np.argsort(admitted, kind="stable")
+        traffic = self.traffic(admitted[order], [positions[at] for at in order])
+        answered = np.empty(len(admitted))
+        answered[order] = serve(traffic, law, self.policy, noise=noise).answered
+        return answered
 
 
 @dataclass(frozen=True, slots=True)
-class BatchLaw:
-    """Seconds of a batch."""
+class Fitted:
+    """A law, and what it was fitted to."""
 
-    coefficients: Array
-    """(4,): per batch, per sequence, per token, per squared token."""
+    law: BatchLaw
     residuals: Array
-    """Measured over fitted, one for each request."""
-
-    def seconds(self, lengths: Lengths) -> float:
-        return float(self.coefficients @ _features(lengths))
+    """(requests,), measured over fitted."""
 
     @property
     def error(self) -> float:
@@ -82,7 +99,7 @@ class BatchLaw:
 class Terms:
     """Of one round."""
 
-    law: BatchLaw
+    batches: Fitted
     around_s: Array
     """(2,): per request, per token, alone on the machine."""
     stretch: float
@@ -100,13 +117,13 @@ class Terms:
 
 def measure_terms(server: Server, taken: Round) -> Terms:
     alone, saturated = taken.alone.answers, taken.saturated.answers
-    law = fit_batches(server, alone.positions, np.asarray(alone.inference_ms) / 1e3)
-    around, _ = _relative_fit(np.column_stack([np.ones(len(alone.tokens)), alone.tokens]), _around_s(alone))
-    stretched = _around_s(saturated) / (np.column_stack([np.ones(len(saturated.tokens)), saturated.tokens]) @ around)
-    by_law = server.serve([0.0] * len(saturated.positions), saturated.positions, law.seconds)
-    fastest = sum(saturated.tokens) / max(by_law.answered)
+    batches = fit_batches(server, alone.positions, np.asarray(alone.inference_ms) / 1e3)
+    around = _relative_fit(_ones_and(alone.tokens), _around_s(alone))
+    stretched = _around_s(saturated) / (_ones_and(saturated.tokens) @ around)
+    by_law = server.serve(np.zeros(len(saturated.positions)), saturated.positions, batches.law)
+    fastest = sum(saturated.tokens) / float(by_law.max())
     return Terms(
-        law=law,
+        batches=batches,
         around_s=around,
         stretch=float(np.median(stretched)),
         wake_s=float(np.median(alone.queue_ms)) / 1e3,
@@ -114,40 +131,48 @@ def measure_terms(server: Server, taken: Round) -> Terms:
     )
 
 
-def fit_batches(server: Server, positions: Sequence[int], inference_s: Array) -> BatchLaw:
+def fit_batches(server: Server, positions: Sequence[int], inference_s: Array) -> Fitted:
     """The law of batches under which requests that were alone were in compute for `inference_s`, (requests,)."""
-    coefficients = np.array([0.0, 0.0, 1.0, 0.0])
+    traffic = server.traffic(np.linspace(0, APART_S * len(positions), len(positions)), positions)
+    law = BatchLaw(per_token=1e-6)
     features = np.zeros((len(positions), 4))
     for _ in range(MOST_FITS):
         last = features
-        features = np.array([_last_engines(server, position, coefficients) for position in positions])
+        features = _last_engines(traffic, serve(traffic, law, server.policy, keep_batches=True))
         if np.array_equal(features, last):
             break
-        coefficients, fitted = _relative_fit(features, inference_s)
-    return BatchLaw(coefficients, inference_s / fitted)
+        law = BatchLaw(**dict(zip(TERMS, _relative_fit(features, inference_s).tolist(), strict=True)))
+    return Fitted(law, inference_s / (features @ [getattr(law, name) for name in TERMS]))
 
 
-def _last_engines(server: Server, position: int, coefficients: Array) -> Array:
-    """Features of the batches of the engine that ends last, summed, (4,)."""
-    law = BatchLaw(coefficients, np.ones(1))
-    runs = server.serve([0.0], [position], law.seconds).runs
-    last = max(runs, key=lambda run: run.end).engine
-    features: Array = np.array([_features(run.lengths) for run in runs if run.engine == last]).sum(axis=0)
+def _last_engines(traffic: Traffic, served: Served) -> Array:
+    """Features of the batches of the engine that ended last with each request, summed: (requests, 4)."""
+    tokens = traffic.tokens.astype(float)
+    sums = [np.bincount(served.batch, weights=tokens**power, minlength=served.batches) for power in (0, 1, 2)]
+    of_batch = np.column_stack([np.ones(served.batches), *sums])
+    request = np.empty(served.batches, dtype=np.int64)
+    request[served.batch] = traffic.request_of_document
+    engine, end = served.log["engine"], served.log["end"]
+    in_order = np.argsort(end, kind="stable")
+    last_engine = np.empty(len(traffic.arrivals), dtype=np.int64)
+    last_engine[request[in_order]] = engine[in_order]  # the last that is written stays
+    is_last = engine == last_engine[request]
+    features = np.zeros((len(traffic.arrivals), 4))
+    np.add.at(features, request[is_last], of_batch[is_last])
     return features
 
 
-def _features(lengths: Lengths) -> list[float]:
-    return [1.0, len(lengths), sum(lengths), sum(length * length for length in lengths)]
+def _ones_and(tokens: Sequence[int]) -> Array:
+    return np.column_stack([np.ones(len(tokens)), tokens])
 
 
-def _relative_fit(features: Array, seconds: Array) -> tuple[Array, Array]:
-    """Non-negative coefficients with the least squares of fitted over measured, minus 1; and what they give."""
+def _relative_fit(features: Array, seconds: Array) -> Array:
+    """Non-negative coefficients with the least squares of fitted over measured, minus 1."""
     weighted = features / seconds[:, None]
     scale = np.abs(weighted).max(axis=0)
     scale[scale == 0] = 1.0
     solution, _ = nnls(weighted / scale, np.ones(len(seconds)))
-    coefficients = solution / scale
-    return coefficients, features @ coefficients
+    return np.asarray(solution / scale)
 
 
 def _around_s(answers: Answers) -> Array:
@@ -155,15 +180,15 @@ def _around_s(answers: Answers) -> Array:
     return np.asarray(np.maximum(parts[0] - parts[1] - parts[2], 0.01) / 1e3)
 
 
-def _counted(report: ReplayReport) -> dict[int, Lengths]:
+def _counted(report: ReplayReport) -> dict[int, NDArray[np.int64]]:
     """The trace's lengths, so that their sum is what the server counted: texts have only about the wanted tokens."""
     counted: dict[int, int] = {}
     for taken in report.rounds:
         segments: list[Segment] = [taken.alone, taken.saturated, *(replay.segment for replay in taken.replays)]
         for segment in segments:
             counted.update(zip(segment.answers.positions, segment.answers.tokens, strict=True))
-    lengths: dict[int, Lengths] = {}
+    lengths = {}
     for position, arrival in enumerate(report.trace):
         ratio = counted.get(position, arrival.total_tokens) / arrival.total_tokens
-        lengths[position] = [max(1, round(tokens * ratio)) for tokens in arrival.tokens]
+        lengths[position] = np.maximum(1, np.rint(np.array(arrival.tokens) * ratio)).astype(np.int64)
     return lengths
