@@ -36,7 +36,7 @@ from inference_container.logs import LOGGER, log_event
 from inference_container.metrics import Metrics, padding_ratio
 from inference_container.workers.worker import EngineRaised, WorkerLost
 from rerank_toolkit.contracts.errors import ToolkitError
-from rerank_toolkit.scheduling import Batch, Refusal, Scheduler
+from rerank_toolkit.scheduling import MARGIN, Batch, Refusal, Scheduler
 
 MOST_FAILURES = 5
 """Batches of one engine that may fail one after the other. One may hold something odd; but an error of CUDA, for one,
@@ -46,10 +46,6 @@ PATIENCE = 20.0
 LEAST_PATIENCE_S = 30.0
 MOST_PATIENCE_S = 300.0
 """A batch may take so many times what was expected, but at least so long; the most is for when nothing is known."""
-
-MARGIN = 0.2
-"""Of the time left, what admission keeps in hand. In the simulation of tests/test_scheduling.py, at three times the
-capacity, one in nine of those taken is late without it, one in a thousand with it, and as many are taken."""
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
