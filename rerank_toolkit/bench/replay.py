@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from rerank_toolkit.bench.conditions import conditions
-from rerank_toolkit.bench.cpu_time import CpuWatch
+from rerank_toolkit.bench.cpu_time import CpuTimes, CpuWatch
 from rerank_toolkit.bench.errors import NotMeasurable
 from rerank_toolkit.bench.generator import Generator, Sent, body_of
 from rerank_toolkit.bench.load import GRACE_S
@@ -85,7 +85,7 @@ def measure_replay(
     for number in range(1, timing.rounds + 1):
         rounds.append(asyncio.run(measure.round(counts, timing)))
         progress(f"round {number} of {timing.rounds}: {_summary(rounds[-1])}")
-    return _report(target.first, rounds, measure.used())
+    return measure.report(target.first, rounds)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,6 +98,9 @@ class _Measurement:
     timeout_s: float
     progress: Callable[[str], None]
     bodies: list[bytes] = field(default_factory=list)
+    """Of the trace's first requests."""
+    counted: dict[int, int] = field(default_factory=dict)
+    """Tokens of the trace's requests by their position, as the server tells."""
 
     async def look_ahead(self, loads: Sequence[float], timing: Timing) -> dict[float, int]:
         """How many of the trace's requests each load takes; makes their bodies, so that no round has to."""
@@ -115,21 +118,34 @@ class _Measurement:
 
     async def round(self, counts: dict[float, int], timing: Timing) -> Round:
         async with self._generator() as generator:
-            alone, _ = await self._segment(generator.one_by_one(seconds=timing.alone_s, pause_s=PAUSE_S))
-            saturated, taken = await self._segment(generator.keep_under_way(IN_FLIGHT, seconds=timing.saturated_s))
+            alone, _ = await self._measure(generator.one_by_one(seconds=timing.alone_s, pause_s=PAUSE_S))
+            saturated, taken = await self._measure(generator.keep_under_way(IN_FLIGHT, seconds=timing.saturated_s))
             capacity = _tokens_per_second(taken)
             replays = []
             for load, count in counts.items():
                 due_s = self.trace.first(count).at_pace(load * capacity)
-                segment, _ = await self._segment(generator.when_due(due_s))
+                segment, _ = await self._measure(generator.when_due(due_s))
                 replays.append(Replayed(load=load, due_s=[round(due, 6) for due in due_s], segment=segment))
         return Round(alone=alone, saturated=saturated, capacity_tokens_per_second=round(capacity, 2), replays=replays)
 
-    def used(self) -> Trace:
-        """What was sent of the trace."""
-        return self.trace.first(len(self.bodies))
+    def report(self, origin: Origin, rounds: list[Round]) -> ReplayReport:
+        sent = self.trace.first(len(self.bodies)).arrivals
+        return ReplayReport(
+            conditions=conditions(origin, self.trace.name),
+            model=origin.model,
+            engine=origin.engine,
+            dtype=origin.dtype,
+            workers=origin.workers,
+            threads=origin.threads,
+            token_budget=origin.token_budget,
+            logical_cpus=origin.logical_cpus,
+            in_flight=IN_FLIGHT,
+            trace=list(sent),
+            counted_tokens=[self.counted.get(at, arrival.total_tokens) for at, arrival in enumerate(sent)],
+            rounds=rounds,
+        )
 
-    async def _segment(self, sending: Awaitable[list[Sent]]) -> tuple[Segment, list[Sent]]:
+    async def _measure(self, sending: Awaitable[list[Sent]]) -> tuple[Segment, list[Sent]]:
         await asyncio.sleep(SETTLE_S)
         watch = CpuWatch(self.pid)
         sent = await sending
@@ -137,7 +153,8 @@ class _Measurement:
         answered = [one for one in sent if one.answered]
         if not answered:
             raise NotMeasurable(f"the server refused all {len(sent)} requests of the trace; send smaller ones")
-        return Segment(answers=_answers(answered), refused=len(sent) - len(answered), cpu=cpu), answered
+        self.counted |= {one.position: one.origin().tokens for one in answered}
+        return _segment(sent, cpu), answered
 
     def _generator(self) -> Generator:
         return Generator(self.url, self.bodies, timeout_s=self.timeout_s)
@@ -148,16 +165,26 @@ class _Measurement:
             self.bodies.append(body_of(arrival, self.ruler, query_tokens=self.query_tokens, seed=position))
 
 
-def _answers(answered: Sequence[Sent]) -> Answers:
+def _segment(sent: Sequence[Sent], cpu: CpuTimes) -> Segment:
+    answered = [one for one in sent if one.answered]
     origins = [one.origin() for one in answered]
-    return Answers(
-        positions=[one.position for one in answered],
-        latency_ms=[round(one.seconds * 1e3, 2) for one in answered],
-        late_ms=[round(one.late_s * 1e3, 2) for one in answered],
-        queue_ms=[origin.queue_ms for origin in origins],
-        inference_ms=[origin.inference_ms for origin in origins],
-        total_ms=[origin.total_ms for origin in origins],
-        tokens=[origin.tokens for origin in origins],
+    latency_ms = [one.seconds * 1e3 for one in answered]
+    outside = [
+        latency - origin.total_ms
+        for latency, origin in zip(latency_ms, origins, strict=True)
+        if origin.total_ms is not None
+    ]
+    return Segment(
+        answers=Answers(
+            positions=[one.position for one in answered],
+            latency_ms=[round(latency, 2) for latency in latency_ms],
+            queue_ms=[origin.queue_ms for origin in origins],
+            inference_ms=[origin.inference_ms for origin in origins],
+        ),
+        refused=len(sent) - len(answered),
+        late_p95_ms=round(percentile([one.late_s * 1e3 for one in sent], 0.95), 2),
+        outside_p50_ms=round(statistics.median(outside), 2) if outside else None,
+        cpu=cpu,
     )
 
 
@@ -179,25 +206,8 @@ def _tokens_per_second(sent: Sequence[Sent]) -> float:
 
 
 def _summary(taken: Round) -> str:
-    mean = statistics.fmean(taken.saturated.answers.tokens)
     paces = ", ".join(
         f"p95 {percentile(replayed.segment.answers.latency_ms, 0.95):,.0f} ms at {replayed.load:.0%}"
         for replayed in taken.replays
     )
-    return f"{taken.capacity_tokens_per_second / mean:.2f} requests/s saturated; {paces}"
-
-
-def _report(origin: Origin, rounds: list[Round], trace: Trace) -> ReplayReport:
-    return ReplayReport(
-        conditions=conditions(origin, trace.name),
-        model=origin.model,
-        engine=origin.engine,
-        dtype=origin.dtype,
-        workers=origin.workers,
-        threads=origin.threads,
-        token_budget=origin.token_budget,
-        logical_cpus=origin.logical_cpus,
-        in_flight=IN_FLIGHT,
-        trace=list(trace.arrivals),
-        rounds=rounds,
-    )
+    return f"{taken.capacity_tokens_per_second:,.0f} tokens/s saturated; {paces}"

@@ -35,16 +35,10 @@ class Answers(msgspec.Struct, frozen=True, kw_only=True):
     """In the trace."""
     latency_ms: list[float]
     """From the moment that the request was due to its whole answer."""
-    late_ms: list[float]
-    """Of that, until the generator sent it."""
     queue_ms: list[float]
     """As the server tells: from admission to scores, time in which no batch of the request was computed."""
     inference_ms: list[float]
     """As the server tells: time in which one was."""
-    total_ms: list[float | None]
-    """As the server tells: from the request's head to its answer. The rest of the latency is the generator's part."""
-    tokens: list[int]
-    """As the server counts them."""
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +46,10 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
 
     answers: Answers
     refused: int
+    late_p95_ms: float
+    """By how much the generator sent requests after they were due."""
+    outside_p50_ms: float | None
+    """Of the latency, what the server doesn't know of: connections and the generator. None where it doesn't tell."""
     cpu: CpuTimes
 
 
@@ -88,13 +86,15 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: int
     """Requests under way while saturated."""
     trace: list[Arrival]
-    """What was replayed of it."""
+    """What was sent of it."""
+    counted_tokens: list[int]
+    """Of its requests, as the server counted them; as planned for those that were never answered."""
     rounds: list[Round]
 
     @property
     def mean_tokens(self) -> float:
         """Of a request of the trace."""
-        return statistics.fmean(arrival.total_tokens for arrival in self.trace)
+        return statistics.fmean(self.counted_tokens)
 
 
 def headline(report: ReplayReport) -> str:

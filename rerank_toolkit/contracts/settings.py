@@ -19,8 +19,8 @@ from rerank_toolkit.contracts.faults import Fault
 
 PREFIX = "RERANK_"
 
-NOT_SETTINGS = ("RERANK_DEBUG", "RERANK_LOCAL_")
-"""Variables of the command line and of the local AWS: with our prefix, yet nothing of the container's."""
+NOT_SETTINGS = ("RERANK_DEBUG", "RERANK_LOCAL_", "RERANK_PRICES")
+"""Variables of the command line, the local AWS and the cost model: with our prefix, yet nothing of the container's."""
 
 # SageMaker's toolkits number the levels as Python's logging does.
 _NUMBERED_LEVELS = {"10": "debug", "20": "info", "30": "warning", "40": "error"}

@@ -134,11 +134,10 @@ def predict(server: Server, terms: Terms, replayed: Replayed) -> Array:
     rng = np.random.default_rng(SEED)
     due = np.asarray(replayed.due_s)
     positions = range(len(due))
-    tokens = [int(server.lengths[position].sum()) for position in positions]
+    tokens = server.tokens(positions)
     repetitions = []
     for _ in range(REPETITIONS):
-        busy = rng.random(len(due)) < replayed.load
-        around = np.array([terms.around(own, busy=one) for own, one in zip(tokens, busy, strict=True)])
+        around = terms.around(tokens, busy=rng.random(len(due)) < replayed.load)
         noise = rng.choice(terms.batches.residuals, NOISE) / terms.engine_speed(replayed.load)
         answered = server.serve(due + around, positions, terms.batches.law, noise=noise)
         repetitions.append(answered + terms.wake_s - due)
@@ -235,6 +234,7 @@ def _accounts(report: ReplayReport, terms: Sequence[Terms]) -> Accounts:
         return over_rounds(lambda taken: taken.saturated.cpu.share(seconds(taken), cores))
 
     mean = report.mean_tokens
+    around = [own.around(np.array([mean]), busy=np.array([False])).item() for own in terms]
     capacity = statistics.median(taken.capacity_tokens_per_second for taken in report.rounds) / mean
     generator = statistics.median(
         taken.saturated.cpu.generator_s / len(taken.saturated.answers.positions) for taken in report.rounds
@@ -251,7 +251,7 @@ def _accounts(report: ReplayReport, terms: Sequence[Terms]) -> Accounts:
         generator_ms=round(generator * 1e3, 2),
         law=[float(coefficient) for coefficient in law],
         law_error=round(statistics.median(own.batches.error for own in terms), 4),
-        around_ms=round(statistics.median(own.around(mean, busy=False) for own in terms) * 1e3, 2),
+        around_ms=round(statistics.median(around) * 1e3, 2),
         stretch=round(statistics.median(own.stretch for own in terms), 2),
         wake_ms=round(statistics.median(own.wake_s for own in terms) * 1e3, 2),
     )

@@ -27,7 +27,8 @@ from scipy.optimize import nnls
 
 from cost_model.simulate.policy import BatchLaw, Policy, Served, serve
 from cost_model.simulate.traffic import Traffic, work_of
-from rerank_toolkit.bench.replay_report import Answers, ReplayReport, Round, Segment
+from rerank_toolkit.bench.replay_report import Answers, ReplayReport, Round
+from rerank_toolkit.bench.trace import Arrival
 from rerank_toolkit.catalog.models import load_models
 
 Array = NDArray[np.float64]
@@ -56,11 +57,16 @@ class Server:
             engines=report.workers, token_budget=report.token_budget, max_queued_tokens=2**62, time_limit_s=math.inf
         )
         model = load_models().get(report.model)
-        lengths = _counted(report)
+        requests = enumerate(zip(report.trace, report.counted_tokens, strict=True))
+        lengths = {position: _counted(arrival, tokens) for position, (arrival, tokens) in requests}
         work = {
             position: work_of(model.shape)(own) if model else own.astype(float) for position, own in lengths.items()
         }
         return cls(policy, lengths, work)
+
+    def tokens(self, positions: Sequence[int]) -> Array:
+        """Of whole requests, (requests,)."""
+        return np.array([self.lengths[position].sum() for position in positions], dtype=float)
 
     def traffic(self, arrivals: Array, positions: Sequence[int]) -> Traffic:
         """The trace's requests `positions` at `arrivals`, which are sorted."""
@@ -106,9 +112,10 @@ class Terms:
     wake_s: float
     engine_share: float
 
-    def around(self, tokens: float, *, busy: bool) -> float:
-        """Seconds of a request outside queue and compute."""
-        return float(self.around_s @ [1.0, tokens]) * (self.stretch if busy else 1.0)
+    def around(self, tokens: Array, *, busy: NDArray[np.bool_]) -> Array:
+        """Seconds of requests outside queue and compute, (requests,), of so many tokens, on a server that is busy
+        with others or isn't."""
+        return np.asarray(_ones_and(tokens) @ self.around_s * np.where(busy, self.stretch, 1.0))
 
     def engine_speed(self, load: float) -> float:
         """Of an engine that is busy, over its speed with nobody else on the machine."""
@@ -118,10 +125,10 @@ class Terms:
 def measure_terms(server: Server, taken: Round) -> Terms:
     alone, saturated = taken.alone.answers, taken.saturated.answers
     batches = fit_batches(server, alone.positions, np.asarray(alone.inference_ms) / 1e3)
-    around = _relative_fit(_ones_and(alone.tokens), _around_s(alone))
-    stretched = _around_s(saturated) / (_ones_and(saturated.tokens) @ around)
+    around = _relative_fit(_ones_and(server.tokens(alone.positions)), _around_s(alone))
+    stretched = _around_s(saturated) / (_ones_and(server.tokens(saturated.positions)) @ around)
     by_law = server.serve(np.zeros(len(saturated.positions)), saturated.positions, batches.law)
-    fastest = sum(saturated.tokens) / float(by_law.max())
+    fastest = float(server.tokens(saturated.positions).sum() / by_law.max())
     return Terms(
         batches=batches,
         around_s=around,
@@ -162,7 +169,7 @@ def _last_engines(traffic: Traffic, served: Served) -> Array:
     return features
 
 
-def _ones_and(tokens: Sequence[int]) -> Array:
+def _ones_and(tokens: Array) -> Array:
     return np.column_stack([np.ones(len(tokens)), tokens])
 
 
@@ -180,15 +187,7 @@ def _around_s(answers: Answers) -> Array:
     return np.asarray(np.maximum(parts[0] - parts[1] - parts[2], 0.01) / 1e3)
 
 
-def _counted(report: ReplayReport) -> dict[int, NDArray[np.int64]]:
-    """The trace's lengths, so that their sum is what the server counted: texts have only about the wanted tokens."""
-    counted: dict[int, int] = {}
-    for taken in report.rounds:
-        segments: list[Segment] = [taken.alone, taken.saturated, *(replay.segment for replay in taken.replays)]
-        for segment in segments:
-            counted.update(zip(segment.answers.positions, segment.answers.tokens, strict=True))
-    lengths = {}
-    for position, arrival in enumerate(report.trace):
-        ratio = counted.get(position, arrival.total_tokens) / arrival.total_tokens
-        lengths[position] = np.maximum(1, np.rint(np.array(arrival.tokens) * ratio)).astype(np.int64)
-    return lengths
+def _counted(arrival: Arrival, tokens: int) -> NDArray[np.int64]:
+    """The request's lengths, so that their sum is `tokens`: texts have only about the tokens that were wanted."""
+    wanted = np.array(arrival.tokens)
+    return np.asarray(np.maximum(1, np.rint(wanted * tokens / wanted.sum())), dtype=np.int64)
