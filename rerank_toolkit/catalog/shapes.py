@@ -77,3 +77,10 @@ def flops(shape: Shape, tokens: int) -> int:
     if shape.relative_positions:  # content-to-position and position-to-content products, with each distance there is
         per_layer += 4 * tokens * min(shape.relative_positions, 2 * tokens - 1) * hidden
     return shape.layers * per_layer
+
+
+def flops_terms(shape: Shape, tokens: float) -> tuple[float, float]:
+    """`flops` of a sequence of about `tokens` as so many a token and so many a pair of tokens."""
+    of_pair = 4.0 * shape.layers * shape.hidden
+    whole = max(1, round(tokens))
+    return flops(shape, whole) / whole - of_pair * whole, of_pair

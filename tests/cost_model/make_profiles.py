@@ -8,13 +8,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from cost_model.service_time import lay_out
 from rerank_toolkit.contracts.documents import write
 from rerank_toolkit.contracts.profile import Cell, Hardware, Memory, Profile
+
+TOKEN_BUDGET = 2048
 
 FOLDER = Path(__file__).with_name("profiles")
 
 LAWS = {
-    # seconds a request, a sequence, a token, a pair of tokens
+    # seconds a batch, a sequence, a token, a pair of tokens
     "jina-reranker-v1-tiny-en": (0.002, 0.0004, 0.00015, 4e-8),
     "ms-marco-MiniLM-L-12-v2": (0.002, 0.0008, 0.00034, 1e-7),
 }
@@ -22,7 +25,8 @@ LAWS = {
 
 def cell(law: tuple[float, float, float, float], documents: int, tokens: int) -> Cell:
     total, squared = documents * tokens, documents * tokens**2
-    inference = 1000 * (law[0] + law[1] * documents + law[2] * total + law[3] * squared)
+    batches = lay_out(documents, tokens, engines=1, token_budget=TOKEN_BUDGET).batches
+    inference = 1000 * (law[0] * batches + law[1] * documents + law[2] * total + law[3] * squared)
     around = 1.5 + 0.002 * total
     return Cell(
         documents=documents,
@@ -47,7 +51,7 @@ def profile(model_id: str) -> Profile:
         dtype="fp32",
         threads=2,
         workers=1,
-        token_budget=2048,
+        token_budget=TOKEN_BUDGET,
         hardware=Hardware(
             cpu_model="AMD EPYC",
             instruction_set="avx512_bf16",

@@ -1,0 +1,39 @@
+"""Lognormal lengths of documents, cut where the model stops to read."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+
+def length_moments(mean: float, cv: float, most: float) -> list[float]:
+    """E[min(t, M)^k] for k from 0 to 4: of lognormal lengths t, cut at M = `most` tokens.
+
+    With σ² = ln(1 + cv²) and μ = ln(mean) - σ²/2, and Φ the normal distribution function,
+    exp(kμ + k²σ²/2) Φ((ln M - μ)/σ - kσ) + M^k (1 - Φ((ln M - μ)/σ)).
+    """
+    sigma = math.sqrt(math.log1p(cv * cv))
+    if sigma == 0:
+        return [min(mean, most) ** k for k in range(5)]
+    mu = math.log(mean) - sigma * sigma / 2
+    cut = (math.log(most) - mu) / sigma
+    below = NormalDist().cdf
+    return [math.exp(k * mu + (k * sigma) ** 2 / 2) * below(cut - k * sigma) + most**k * below(-cut) for k in range(5)]
+
+
+def share_longer(mean: float, cv: float, most: float) -> float:
+    """P(t > M): the share of such lengths that is cut."""
+    sigma = math.sqrt(math.log1p(cv * cv))
+    if sigma == 0:
+        return float(mean > most)
+    return NormalDist(math.log(mean) - sigma * sigma / 2, sigma).cdf(
+        2 * math.log(mean) - sigma * sigma - math.log(most)
+    )
+
+
+def length_exceeded_by(mean: float, cv: float, share: float) -> float:
+    """The length that only a `share` of them exceeds."""
+    sigma = math.sqrt(math.log1p(cv * cv))
+    if sigma == 0:
+        return mean
+    return math.exp(NormalDist(math.log(mean) - sigma * sigma / 2, sigma).inv_cdf(1 - share))

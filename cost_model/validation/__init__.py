@@ -1,0 +1,1 @@
+"""What the cost model predicts, held against figures that it doesn't know: published ones and our own, left out."""
