@@ -18,6 +18,7 @@ from cost_model.prices.download import Downloader
 from cost_model.prices.errors import RefreshFailed
 from cost_model.prices.plan_rates import PlanListing, PlanRates
 from cost_model.prices.price_list import RegionListing, RegionPrices
+from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.faults import Fault
 
 BASE_URL = "https://pricing.us-east-1.amazonaws.com"
@@ -56,7 +57,7 @@ class BulkFiles:
         self._folder = folder
 
     def prices(self, regions: Sequence[str]) -> Iterator[RegionPrices]:
-        """The on-demand prices of each region; raises RefreshFailed, for unknown regions with those there are."""
+        """The on-demand prices of each region; raises RefreshFailed, InvalidInput for unknown ones."""
         index = self._index(OFFER_INDEX, _OfferIndex)
         paths = {name: region.current_version_url for name, region in index.regions.items()}
         _check_known(regions, paths, OFFER_INDEX)
@@ -65,7 +66,7 @@ class BulkFiles:
                 yield _read_offers(file, region)
 
     def plan_rates(self, regions: Sequence[str]) -> Iterator[PlanRates]:
-        """The Savings Plan rates of each region; raises RefreshFailed."""
+        """The Savings Plan rates of each region; raises RefreshFailed, InvalidInput for unknown ones."""
         index = self._index(PLAN_INDEX, _PlanIndex)
         paths = {region.region_code: region.version_url for region in index.regions}
         _check_known(regions, paths, PLAN_INDEX)
@@ -90,12 +91,13 @@ class BulkFiles:
 
 
 def _check_known(regions: Sequence[str], paths: dict[str, str], index: str) -> None:
+    there = ", ".join(sorted(paths)) or "none"
     if faults := [
-        Fault(region, f"is not in {index}; known are {', '.join(sorted(paths))}", "unknown_region")
+        Fault("--region", f"is {region!r}, which is not in {index}; there are {there}", "unknown_region")
         for region in regions
         if region not in paths
     ]:
-        raise RefreshFailed(faults)
+        raise InvalidInput("options", faults)
 
 
 def _read_offers(file: Path, region: str) -> RegionPrices:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -142,15 +142,16 @@ def _merge(tables: Mapping[str, list[Row]], listed: RegionPrices) -> None:
             row = {"region": region, "instance": key.of, "usd_per_hour": "", "suspect": _several(prices)}
             hosting.append(row)
     named = {row["name"] for row in rates}
-    _replace(tables["hosting.csv"], region, hosting)
-    _replace(tables["serverless.csv"], region, serverless)
-    kept = [
-        row
-        for row in tables["rates.csv"]
-        if row["region"] == region and (row["service"] != "sagemaker" or row["name"] not in named)
-        if not row["name"].startswith(("async-", "batch-"))
-    ]
-    _replace(tables["rates.csv"], region, [*kept, *rates])
+    _replace(tables["hosting.csv"], hosting, lambda row: row["region"] == region)
+    _replace(tables["serverless.csv"], serverless, lambda row: row["region"] == region)
+    _replace(
+        tables["rates.csv"],
+        rates,
+        lambda row: (
+            (row["region"], row["service"]) == (region, "sagemaker")
+            and (row["name"] in named or row["name"].startswith(("async-", "batch-")))
+        ),
+    )
 
 
 def _merge_plans(tables: Mapping[str, list[Row]], plans: PlanRates) -> None:
@@ -168,18 +169,13 @@ def _merge_plans(tables: Mapping[str, list[Row]], plans: PlanRates) -> None:
         }
         for key, usd in plans.rates.items()
     ]
-    _replace(tables["savings_plans.csv"], plans.region, rows)
+    _replace(tables["savings_plans.csv"], rows, lambda row: row["region"] == plans.region)
 
 
-def _replace(table: list[Row], region: str, rows: Sequence[Row]) -> None:
-    """The region's rows by others, in the place of the first of them."""
-    places = [at for at, row in enumerate(table) if row["region"] == region]
-    first = places[0] if places else len(table)
-    table[:] = [
-        *(row for row in table[:first]),
-        *rows,
-        *(row for row in table[first:] if row["region"] != region),
-    ]
+def _replace(table: list[Row], rows: Sequence[Row], gone: Callable[[Row], bool]) -> None:
+    """Other rows for those that are gone, in the place of the first of them, else at the end."""
+    first = next((at for at, row in enumerate(table) if gone(row)), len(table))
+    table[first:] = [*rows, *(row for row in table[first:] if not gone(row))]
 
 
 def _rate_row(listed: RegionPrices, key: Key, usd: Decimal) -> Row:
