@@ -1,4 +1,4 @@
-"""All candidates sized, timed and priced for one workload, and the one to take.
+"""All candidates in all modes, sized, timed and priced for one workload, and the one to take.
 
 Times are in ms, rounded to 0.01; money is exact but for the costs per document and per query, which are rounded
 to 4 decimals.
@@ -7,48 +7,116 @@ to 4 decimals.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 
 import msgspec
 import numpy as np
 
-from cost_model.components import MONTH_HOURS, Component, component, dollars, is_complete, total
+from cost_model.bill import Biller
+from cost_model.components import Component, dollars, is_complete, total
+from cost_model.modes import MODES, OFFLINE, SAGEMAKER, Mode, ModeFile, load_mode
+from cost_model.modes.limits import ended
 from cost_model.options import Candidate, LeftOut
+from cost_model.pareto import pareto_front
 from cost_model.prices.book import PriceBook, Unknown
-from cost_model.queueing import Array
-from cost_model.sizing import Sizing, size
+from cost_model.sizing import Demand, Sizing, size_rows
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.limits import load_limits
+from rerank_toolkit.contracts import usage
 
-GB = 1_000_000_000
+CENT = Decimal("0.0001")
 
 
-class Option(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """A candidate with its figures for the workload."""
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate in a mode and a region, with its figures for the workload."""
 
     candidate: Candidate
-    count: int
-    """Instances, or the concurrency to allow."""
+    mode: Mode
+    region: str
+    sizing: Sizing
     monthly_cost: Decimal
     complete: bool
     """False where a minor line is unpriced: the cost is then a lower bound."""
-    cost_per_million_documents: Decimal
-    cost_per_thousand_queries: Decimal
-    documents_per_second: float
-    """When saturated."""
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-    utilisation: float
     components: list[Component]
+    workload: Workload
+    timed: str = "closed form"
+    """How the response times were worked out from the speed."""
     pareto: bool = False
     """No other option is at least as cheap, as fast at p95 and as good, and better in one of them."""
     chosen: bool = False
 
     @property
+    def count(self) -> int:
+        """Instances or units in the busiest hour, or the concurrency to allow."""
+        return self.sizing.count
+
+    @property
+    def p50_ms(self) -> float:
+        return round(self.sizing.p50 * 1000, 2)
+
+    @property
+    def p95_ms(self) -> float:
+        return round(self.sizing.p95 * 1000, 2)
+
+    @property
+    def p99_ms(self) -> float:
+        return round(self.sizing.p99 * 1000, 2)
+
+    @property
+    def limited_ms(self) -> float:
+        """At the percentile that the workload limits."""
+        return round(self.sizing.limited * 1000, 2)
+
+    @property
+    def utilisation(self) -> float:
+        return round(self.sizing.utilisation, 4)
+
+    @property
+    def headroom(self) -> float | None:
+        """How much more traffic it takes before a limit breaks, as a share; None where nothing bounds it."""
+        return None if math.isnan(self.sizing.headroom) else round(self.sizing.headroom, 4)
+
+    @property
+    def documents_per_second(self) -> float:
+        """When saturated, as many as run in the busiest hour."""
+        return round(self.sizing.count * self.workload.documents_per_request / self.sizing.compute, 2)
+
+    @property
+    def cost_per_million_documents(self) -> Decimal:
+        return _rounded(self._cost_per_query / Decimal(str(self.workload.documents_per_request)) * 1_000_000)
+
+    @property
+    def cost_per_thousand_queries(self) -> Decimal:
+        return _rounded(self._cost_per_query * 1000)
+
+    @property
+    def _cost_per_query(self) -> Decimal:
+        return self.monthly_cost / self.workload.requests_per_month
+
+    @property
     def label(self) -> str:
-        return f"{self.candidate.model.alias} on {self.count} × {self.candidate.host.label}"
+        return f"{self.candidate.model.alias} on {self.place}"
+
+    @property
+    def place(self) -> str:
+        """Where and how it runs, without the model."""
+        label = self.candidate.host.label
+        match self.mode:
+            case "autoscaled":
+                return f"{self.sizing.least} to {self.count} × {label}"
+            case "serverless":
+                return label
+            case "provisioned":
+                return f"{label} with {self.count} provisioned"
+            case "async":
+                return f"0 to {self.count} × {label}, async"
+            case "batch":
+                return f"{self.count} × {label}, batch"
+            case "realtime" | "fargate" | "azure-container-apps":
+                return f"{self.count} × {label}"
+            case _:
+                return label
 
     @property
     def dollars_a_month(self) -> str:
@@ -56,13 +124,12 @@ class Option(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
     @property
     def quality(self) -> float | None:
-        published = self.candidate.model.quality
-        return published.beir_ndcg_at_10 if published else None
+        return self.workload.quality_of(self.candidate.model)
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     workload: Workload
-    region: str
+    regions: tuple[str, ...]
     options: list[Option]
     """Cheapest first, the faster of equals before."""
     left_out: list[LeftOut]
@@ -70,43 +137,62 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     runner_up: Option | None
     reason: str
 
+    @property
+    def region(self) -> str:
+        return ", ".join(self.regions)
+
 
 def compare(
     candidates: Sequence[Candidate],
     workload: Workload,
     prices: PriceBook,
-    region: str,
+    regions: str | Sequence[str],
     left_out: Sequence[LeftOut] = (),
+    *,
+    modes: Sequence[Mode] = MODES,
+    refine: Callable[[Option], Option] | None = None,
 ) -> Comparison:
-    """Ranks the candidates: cheapest that meets the workload's limits, the faster of equals."""
-    options, too_busy = _options(candidates, workload, prices, region)
-    options.sort(key=lambda option: (option.monthly_cost, option.p95_ms))
+    """Ranks the candidates in these modes: cheapest that meets the workload's limits, the faster of equals.
+
+    `refine` gives an option better response times than the closed forms'; what would be chosen is refined first, and
+    passed over if it then breaks a limit.
+    """
+    asked = (regions,) if isinstance(regions, str) else tuple(regions)
+    options: list[Option] = []
+    not_ranked = list(left_out)
+    for mode in modes:
+        found, unfit = _in_mode(mode, candidates, workload, prices, asked)
+        options += found
+        not_ranked += unfit
+    options.sort(key=lambda option: (option.monthly_cost, option.sizing.p95))
+    chosen, runner_up = _choose(options, workload, refine)
+    front = _front(options)
     options = [
-        msgspec.structs.replace(option, pareto=bool(flag))
-        for option, flag in zip(options, pareto_front(options), strict=True)
+        msgspec.structs.replace(option, pareto=flag) if flag else option
+        for option, flag in zip(options, front, strict=True)
     ]
-    meeting = [at for at, option in enumerate(options) if meets(option, workload)]
-    if meeting:
-        options[meeting[0]] = msgspec.structs.replace(options[meeting[0]], chosen=True)
-    chosen, runner_up, *_ = [*(options[at] for at in meeting[:2]), None, None]
+    if chosen is not None:
+        options[chosen] = msgspec.structs.replace(options[chosen], chosen=True)
+    best = None if chosen is None else options[chosen]
+    second = None if runner_up is None else options[runner_up]
     return Comparison(
         workload=workload,
-        region=region,
+        regions=asked,
         options=options,
-        left_out=[*left_out, *too_busy],
-        chosen=chosen,
-        runner_up=runner_up,
-        reason=_reason(chosen, runner_up, workload) if chosen else _why_none(options, workload),
+        left_out=not_ranked,
+        chosen=best,
+        runner_up=second,
+        reason=_reason(best, second, workload) if best else _why_none(options, workload),
     )
 
 
 def meets(option: Option, workload: Workload) -> bool:
     """Whether the option keeps all limits of the workload."""
-    return is_fast(option, workload) and is_good(option, workload)
+    return is_fast(option, workload) and is_good(option, workload) and is_affordable(option, workload)
 
 
 def is_fast(option: Option, workload: Workload) -> bool:
-    return workload.max_p95_ms is None or option.p95_ms <= workload.max_p95_ms
+    return workload.slo_ms is None or option.limited_ms <= workload.slo_ms
 
 
 def is_good(option: Option, workload: Workload) -> bool:
@@ -114,107 +200,132 @@ def is_good(option: Option, workload: Workload) -> bool:
     return workload.min_quality is None or (option.quality is not None and option.quality >= workload.min_quality)
 
 
-def pareto_front(options: Sequence[Option]) -> Array:
-    """For each option whether none is better in cost, p95 or quality and worse in none; unknown quality is least."""
-    figures = np.array(
-        [[float(option.monthly_cost), option.p95_ms, -(option.quality or 0.0)] for option in options]
-    ).reshape(-1, 3)
-    front = np.ones(len(figures), dtype=bool)
-    for at, row in enumerate(figures):
-        front[at] = not ((figures <= row).all(axis=1) & (figures < row).any(axis=1)).any()
-    return front
+def is_affordable(option: Option, workload: Workload) -> bool:
+    return workload.max_monthly_cost is None or option.monthly_cost <= workload.max_monthly_cost
 
 
-def _options(
-    candidates: Sequence[Candidate], workload: Workload, prices: PriceBook, region: str
+def may_be_chosen(option: Option, workload: Workload) -> bool:
+    """Whether it is one to deploy for this workload, whatever it costs: see `modes`."""
+    return option.mode in SAGEMAKER and (option.mode not in OFFLINE or workload.slo_ms is not None)
+
+
+def _choose(
+    options: list[Option], workload: Workload, refine: Callable[[Option], Option] | None
+) -> tuple[int | None, int | None]:
+    """Places of the chosen one and of the next; the options there are refined."""
+    taken: list[int] = []
+    for at, option in enumerate(options):
+        if not (may_be_chosen(option, workload) and meets(option, workload)):
+            continue
+        if refine is not None:
+            options[at] = refine(option)
+            if not meets(options[at], workload):
+                continue
+        taken.append(at)
+        if len(taken) == 2:
+            break
+    first, second, *_ = [*taken, None, None]
+    return first, second
+
+
+def _front(options: Sequence[Option]) -> list[bool]:
+    """Of what can be deployed with this toolkit; unknown quality is least."""
+    ours = [at for at, option in enumerate(options) if option.mode in SAGEMAKER]
+    qualities: dict[str, float] = {}
+    figures = []
+    for at in ours:
+        option = options[at]
+        model = option.candidate.model.id
+        if model not in qualities:
+            qualities[model] = option.quality or 0.0
+        figures.append((float(option.monthly_cost), option.p95_ms, -qualities[model]))
+    flags = [False] * len(options)
+    for at, flag in zip(ours, pareto_front(np.array(figures).reshape(-1, 3)).tolist(), strict=True):
+        flags[at] = flag
+    return flags
+
+
+def _in_mode(
+    mode: Mode, candidates: Sequence[Candidate], workload: Workload, prices: PriceBook, regions: Sequence[str]
 ) -> tuple[list[Option], list[LeftOut]]:
-    options: list[Option] = []
-    left_out: list[LeftOut] = []
-    for candidate, sizing in zip(candidates, size(candidates, workload), strict=True):
-        if why := _too_much(candidate, sizing):
-            left_out.append(LeftOut(option={"model": candidate.model.id, **candidate.host.option}, why=why))
+    """The options of all regions, sized once for all of them."""
+    file = load_mode(mode)
+    fit: list[Candidate] = []
+    refused: list[tuple[Candidate, Unknown]] = []
+    for candidate in candidates:
+        if candidate.host.service != file.SERVICE:
+            continue
+        if why := file.offered(candidate, workload):
+            refused.append((candidate, why))
         else:
-            options.append(_option(candidate, sizing, workload, prices, region))
-    return options, left_out
+            fit.append(candidate)
+    left_out = [_left_out(mode, candidate, why) for candidate, why in refused]
+    if not fit:
+        reasons = dict.fromkeys(why for _, why in refused)
+        return [], [LeftOut(option={"mode": mode}, why=next(iter(reasons)))] if len(reasons) == 1 else left_out
+    demand = Demand.of(fit)
+    sized: list[tuple[Candidate, Sizing]] = []
+    for candidate, sizing in zip(fit, size_rows(file.size(demand, workload), demand, workload), strict=True):
+        why = _too_much(mode, sizing)
+        if why is not None or sizing is None:
+            left_out.append(_left_out(mode, candidate, why or Unknown("This is a bug.")))
+        else:
+            sized.append((candidate, sizing))
+    billers = (Biller(prices, region, workload) for region in regions)
+    return [option for biller in billers for option in _priced(mode, file, sized, workload, biller)], left_out
 
 
-def _too_much(candidate: Candidate, sizing: Sizing) -> Unknown | None:
+def _priced(
+    mode: Mode, file: ModeFile, sized: Sequence[tuple[Candidate, Sizing]], workload: Workload, biller: Biller
+) -> Iterator[Option]:
+    for candidate, sizing in sized:
+        if biller.region not in candidate.host.regions:
+            continue
+        components = biller.bill(file.use(candidate, sizing, workload))
+        yield Option(
+            candidate=candidate,
+            mode=mode,
+            region=biller.region,
+            sizing=sizing,
+            monthly_cost=total(components),
+            complete=is_complete(components),
+            components=components,
+            workload=workload,
+        )
+
+
+def option_use(option: Option) -> list[usage.Item]:
+    """What the option uses in a month, as a usage file says it."""
+    return load_mode(option.mode).use(option.candidate, option.sizing, option.workload)
+
+
+def _left_out(mode: Mode, candidate: Candidate, why: Unknown) -> LeftOut:
+    return LeftOut(option={"model": candidate.model.id, "mode": mode, **candidate.host.option}, why=why)
+
+
+def _too_much(mode: Mode, sizing: Sizing | None) -> Unknown | None:
     """Why the endpoint can't carry the load, if so."""
-    most = load_limits().serverless.max_concurrency
-    if candidate.host.mode == "serverless" and sizing.count > most:
-        return Unknown(f"would need more than the {most} concurrent requests that a serverless endpoint takes")
-    timeout_s = candidate.host.limits.timeout_s
-    if sizing.p95 > timeout_s:
-        return Unknown(
-            f"its p95 is {sizing.p95:.0f} s; {candidate.host.mode} ends a request after {timeout_s} s",
-            "its p95 is beyond the endpoint's time limit",
-        )
-    return None
-
-
-def _option(candidate: Candidate, sizing: Sizing, workload: Workload, prices: PriceBook, region: str) -> Option:
-    requests = _requests(workload)
-    components = [
-        *_compute_lines(candidate, sizing, workload, prices, region),
-        *_data_lines(workload, prices, region),
-    ]
-    cost = total(components)
-    return Option(
-        candidate=candidate,
-        count=sizing.count,
-        monthly_cost=cost,
-        complete=is_complete(components),
-        cost_per_million_documents=_rounded(cost / (requests * workload.documents_per_request) * 1_000_000),
-        cost_per_thousand_queries=_rounded(cost / requests * 1000),
-        documents_per_second=round(sizing.count * workload.documents_per_request / sizing.compute, 2),
-        p50_ms=round(sizing.p50 * 1000, 2),
-        p95_ms=round(sizing.p95 * 1000, 2),
-        p99_ms=round(sizing.p99 * 1000, 2),
-        utilisation=round(sizing.utilisation, 4),
-        components=components,
-    )
-
-
-def _compute_lines(
-    candidate: Candidate, sizing: Sizing, workload: Workload, prices: PriceBook, region: str
-) -> list[Component]:
-    host = candidate.host
-    if host.mode == "serverless":  # billed by the millisecond
-        billed_ms = math.ceil((sizing.compute + sizing.around) * 1000 - 1e-9)
-        seconds = _requests(workload) * billed_ms / 1000
-        return [component(f"Processing, {host.memory_mb} MB", seconds, host.rate)]
-    lines = [component(f"Hosting, {host.label}", Decimal(sizing.count * MONTH_HOURS), host.rate)]
-    if workload.storage_gb_per_instance:
-        volume = sizing.count * Decimal(str(workload.storage_gb_per_instance))
-        rate = prices.rate(region, "sagemaker", "endpoint-storage")
-        lines.append(component("Endpoint storage", volume, rate, unit="GB-month"))
-    return lines
-
-
-def _data_lines(workload: Workload, prices: PriceBook, region: str) -> list[Component]:
-    sizes = (("Data in", "data-in", workload.request_bytes), ("Data out", "data-out", workload.response_bytes))
-    return [
-        component(
-            title,
-            _requests(workload) * Decimal(str(size_bytes)) / GB,
-            prices.rate(region, "sagemaker", name),
-            unit="GB",
-        )
-        for title, name, size_bytes in sizes
-    ]
-
-
-def _requests(workload: Workload) -> Decimal:
-    """In a month."""
-    return Decimal(str(workload.requests_per_second)) * MONTH_HOURS * 3600
+    limits = load_limits()
+    if sizing is None:
+        most = limits.serverless.max_concurrency
+        if mode in ("serverless", "provisioned"):
+            return Unknown(f"would need more than the {most} concurrent requests that a serverless endpoint takes")
+        return Unknown("would need more containers at once than an account gets")
+    timed = {
+        "realtime": limits.realtime,
+        "autoscaled": limits.realtime,
+        "serverless": limits.serverless,
+        "provisioned": limits.serverless,
+    }
+    return ended(sizing, timed[mode], mode) if mode in timed else None
 
 
 def _rounded(value: Decimal) -> Decimal:
-    return value.quantize(Decimal("0.0001"), ROUND_HALF_UP)
+    return value.quantize(CENT, ROUND_HALF_UP)
 
 
 def _reason(chosen: Option, runner_up: Option | None, workload: Workload) -> str:
-    unlimited = workload.max_p95_ms is None and workload.min_quality is None
+    unlimited = workload.slo_ms is None and workload.min_quality is None and workload.max_monthly_cost is None
     if runner_up is None:
         return "the only option" if unlimited else "the only one within the limits"
     praise = "cheapest" if unlimited else "cheapest within the limits"
@@ -225,16 +336,58 @@ def _reason(chosen: Option, runner_up: Option | None, workload: Workload) -> str
 
 
 def _why_none(options: Sequence[Option], workload: Workload) -> str:
-    if not options:
+    """What would have to give, each limit for itself and, where each alone can be met, together."""
+    ours = [option for option in options if may_be_chosen(option, workload)]
+    if not ours:
         return "no option has a price, a speed and the memory"
-    reasons = []
-    if workload.max_p95_ms is not None and not any(option.p95_ms <= workload.max_p95_ms for option in options):
-        best = min(option.p95_ms for option in options)
-        reasons.append(f"the fastest has a p95 of {best:,.0f} ms, the limit is {workload.max_p95_ms:g} ms")
+    gives: list[str] = []
+    for words in (_too_slow(ours, workload), _too_poor(ours, workload), _too_dear(ours, workload)):
+        gives += words
+    return "; ".join(gives) or f"no option meets the limits together: {_nearest(ours, workload)}"
+
+
+def _too_slow(options: Sequence[Option], workload: Workload) -> list[str]:
+    if any(is_fast(option, workload) for option in options):
+        return []
+    best = min(options, key=lambda option: option.limited_ms)
+    return [
+        f"the fastest, {best.label}, has a p{workload.slo_percentile:g} of {best.limited_ms:,.0f} ms, "
+        f"the limit is {workload.slo_ms:g} ms"
+    ]
+
+
+def _too_poor(options: Sequence[Option], workload: Workload) -> list[str]:
+    if any(is_good(option, workload) for option in options):
+        return []
     known = [option.quality for option in options if option.quality is not None]
-    if workload.min_quality is not None and not any(quality >= workload.min_quality for quality in known):
-        best_quality = (
-            f"the best has a published BEIR nDCG@10 of {max(known):g}" if known else "none has a published quality"
-        )
-        reasons.append(f"{best_quality}, the floor is {workload.min_quality:g}")
-    return "; ".join(reasons) or "no option meets the limit on p95 and the floor of quality together"
+    name = workload.quality_name
+    best = f"the best has a {name} of {max(known):g}" if known else f"none has a known {name}"
+    return [f"{best}, the floor is {workload.min_quality:g}"]
+
+
+def _too_dear(options: Sequence[Option], workload: Workload) -> list[str]:
+    if any(is_affordable(option, workload) for option in options):
+        return []
+    best = min(options, key=lambda option: option.monthly_cost)
+    return [f"the cheapest, {best.label}, costs {best.dollars_a_month}, the budget is ${workload.max_monthly_cost:,}"]
+
+
+def _nearest(options: Sequence[Option], workload: Workload) -> str:
+    """For each limit the cheapest option that keeps all the others, and what it misses by."""
+    ways: list[str] = []
+    keeps = {"speed": is_fast, "quality": is_good, "budget": is_affordable}
+    for given, keep in keeps.items():
+        others = [other for name, other in keeps.items() if name != given]
+        near = [option for option in options if all(other(option, workload) for other in others)]
+        if any(keep(option, workload) for option in near) or not near:
+            continue
+        if given == "speed":
+            best = min(near, key=lambda option: option.limited_ms)
+            ways.append(f"a limit of {best.limited_ms:,.0f} ms allows {best.label} for {best.dollars_a_month}")
+        elif given == "quality":
+            best = max(near, key=lambda option: (option.quality or 0.0, -option.monthly_cost))
+            ways.append(f"a floor of {best.quality or 0:g} allows {best.label} for {best.dollars_a_month}")
+        else:
+            best = min(near, key=lambda option: option.monthly_cost)
+            ways.append(f"a budget of {dollars(best.monthly_cost)} allows {best.label}")
+    return "; or ".join(ways) or "two of them would have to give"

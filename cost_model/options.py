@@ -1,194 +1,196 @@
-"""The deployments that could be: every model on every endpoint type and serverless size, with price and speed.
+"""The deployments that could be: every model in every engine and precision on every host, with its speed and memory.
 
-A candidate carries all that its cost and response time follow from. What lacks a price, a speed or the memory is
-not a candidate but left out, with the reason.
+A candidate carries all that its response time follows from; how it is run and what that costs is its mode's
+(cost_model/modes). What lacks a speed or the memory is not a candidate but left out, with the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
-from cost_model.hardware import Peak, cpu_dtype, in_dtype, instance_peak, load_hardware, serverless_peak
-from cost_model.memory import memory_needed
-from cost_model.prices.book import PriceBook, Rate, Unknown
+from cost_model.hardware import cpu_dtype, in_dtype
+from cost_model.hosts import Host, LeftOut, find_hosts
+from cost_model.int8 import Int8, find_int8
+from cost_model.memory import MemoryNeed, memory_of, workers_started
+from cost_model.prices.book import Unknown
+from cost_model.scaling import Scaled, measured_here, scale
 from cost_model.service_time import MeasuredModel, Speed, find_speed
 from cost_model.workload import Workload
-from rerank_toolkit.catalog.instances import Instance, load_instances
-from rerank_toolkit.catalog.limits import RequestLimits, load_limits
+from rerank_toolkit.catalog.instances import VNNI_INSTRUCTION_SETS
 from rerank_toolkit.catalog.models import Model
-from rerank_toolkit.contracts.manifest import Dtype
+from rerank_toolkit.contracts.manifest import Dtype, Engine
 
-Mode = Literal["realtime", "serverless"]
-MODES: tuple[Mode, ...] = ("realtime", "serverless")
-
-
-class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
-    """What can't be ranked; without `model` it is so for every model."""
-
-    option: dict[str, Any]
-    why: Unknown
-
-
-class Host(msgspec.Struct, frozen=True, kw_only=True):
-    """A place to run on, with its price and peak."""
-
-    mode: Mode
-    instance: Instance | None = None
-    memory_mb: int
-    """Of memory that there is, in MiB."""
-    rate: Rate
-    peak: Peak
-
-    @property
-    def kind(self) -> Literal["cpu", "gpu", "serverless"]:
-        if self.instance is None:
-            return "serverless"
-        return "gpu" if self.instance.kind == "gpu" else "cpu"
-
-    @property
-    def instruction_set(self) -> str:
-        """Of its CPU; of a serverless one the assumed."""
-        return self.instance.instruction_set if self.instance else load_hardware().assumed.serverless_instruction_set
-
-    @property
-    def label(self) -> str:
-        return self.instance.instance if self.instance else f"serverless {self.memory_mb // 1024} GB"
-
-    @property
-    def limits(self) -> RequestLimits:
-        """Of size and time, of a request."""
-        limits = load_limits()
-        return limits.serverless if self.mode == "serverless" else limits.realtime
-
-    @property
-    def option(self) -> dict[str, Any]:
-        place = {"instance": self.instance.instance} if self.instance else {"memory_mb": self.memory_mb}
-        return {"mode": self.mode, **place}
+__all__ = ["Candidate", "Host", "LeftOut", "find_candidates", "find_hosts"]
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     model: Model
     host: Host
+    engine: Engine
     dtype: Dtype
+    """What it computes in there; the artifact of OpenVINO is one for bf16, fp16 and fp32."""
     speed: Speed
-    ratio: float
-    """Compute seconds here over those on the measured machine."""
-    memory_needed: float
-    basis: str
-    """How the speed is known, then a colon and the particulars. It is always read off a law: interpolated on the
-    machine that was measured and scaled elsewhere, and beyond the measured cells extrapolated."""
+    scaled: Scaled
+    """Its speed on the host."""
+    memory: MemoryNeed
+    int8: Int8 | None = None
+    """What is known of the model in int8, where that is its dtype."""
+
+    @property
+    def memory_needed(self) -> float:
+        """MiB at the peak."""
+        return self.memory.mib
+
+    @property
+    def workers_fit(self) -> bool:
+        """Whether memory has room for as many workers as the container starts by itself."""
+        cores = 1.0 if self.host.peak.on_gpu else self.host.peak.cores
+        started = workers_started(self.model, self.engine, self.dtype, cores=cores, memory_mb=self.host.memory_mb)
+        return self.memory.workers >= started
+
+    @property
+    def ratio(self) -> float:
+        """Compute seconds here over those on the measured machine."""
+        return self.scaled.ratio
+
+    @property
+    def basis(self) -> str:
+        """How the speed is known, then a colon and the particulars.
+
+        It is always read off a law: interpolated on the machine that was measured and scaled elsewhere, and beyond
+        the measured cells extrapolated.
+        """
+        parts = [
+            self.scaled.basis,
+            self.scaled.interval,
+            self.speed.beyond,
+            self.speed.part,
+            f"memory: {self.memory.basis}",
+            self.int8.basis if self.int8 else "",
+        ]
+        return "; ".join(filter(None, parts))
 
 
-def find_hosts(
-    prices: PriceBook, region: str, *, modes: Iterable[Mode] = MODES, instances: str = "*"
-) -> tuple[list[Host], list[LeftOut]]:
-    """The priced endpoint types that match the glob, and the serverless sizes, of the region."""
-    hosts: list[Host] = []
-    left_out: list[LeftOut] = []
-    if "realtime" in modes:
-        for name, instance in load_instances().items():
-            if not fnmatchcase(name, instances):
-                continue
-            rate = prices.hosting(region, name)
-            found = _host(rate, instance_peak(instance)) if instance.endpoint else Unknown("no endpoint accepts it")
-            if isinstance(found, Unknown):
-                left_out.append(LeftOut(option={"mode": "realtime", "instance": name}, why=found))
-                continue
-            rate, peak = found
-            hosts.append(Host(mode="realtime", instance=instance, memory_mb=instance.memory_mib, rate=rate, peak=peak))
-    if "serverless" in modes and instances == "*":
-        for size in load_limits().serverless.memory_mb:
-            rate = prices.serverless(region, size)
-            found = _host(rate, serverless_peak(size))
-            if isinstance(found, Unknown):
-                left_out.append(LeftOut(option={"mode": "serverless", "memory_mb": size}, why=found))
-                continue
-            rate, peak = found
-            hosts.append(Host(mode="serverless", memory_mb=size, rate=rate, peak=peak))
-    return hosts, left_out
+class _Way(msgspec.Struct, frozen=True):
+    """To run a model on a host."""
 
-
-def _host(rate: Rate | Unknown, peak: Peak | Unknown) -> tuple[Rate, Peak] | Unknown:
-    if isinstance(rate, Unknown):
-        return rate
-    if rate.suspect:
-        return Unknown(f"its price is suspect: {rate.suspect}", "its price is suspect")
-    if isinstance(peak, Unknown):
-        return peak
-    return rate, peak
+    engine: Engine
+    dtype: Dtype
+    measured: tuple[MeasuredModel, ...]
+    """The profiles to scale from."""
+    int8: Int8 | None = None
 
 
 def find_candidates(
-    models: Sequence[Model], hosts: Sequence[Host], workload: Workload, measured: Sequence[MeasuredModel]
+    models: Sequence[Model],
+    hosts: Sequence[Host],
+    workload: Workload,
+    measured: Sequence[MeasuredModel],
+    *,
+    engines: Iterable[Engine] = ("openvino", "torch"),
+    dtypes: Iterable[Dtype] = ("fp32", "bf16", "fp16", "int8"),
 ) -> tuple[list[Candidate], list[LeftOut]]:
-    """Every model on every host that has the memory, in the order given."""
+    """Every model in every way on every host that has the memory, in the order given."""
     candidates: list[Candidate] = []
     left_out: list[LeftOut] = []
-    profiled = frozenset(one.profile.hardware.instance for one in measured)
+    profiles = _Profiles(measured, frozenset(engines), frozenset(dtypes))
     for model in models:
-        speeds: dict[tuple[str | None, bool], Speed | Unknown] = {}
+        speeds: dict[tuple[str | None, bool, Engine], Speed | Unknown] = {}
         for host in hosts:
-            gpu = host.kind == "gpu"
-            name = host.instance.instance if host.instance and host.instance.instance in profiled else None
-            if (name, gpu) not in speeds:
-                speeds[name, gpu] = find_speed(model, workload, measured, instance=name, gpu=gpu)
-            found = _candidate(model, host, speeds[name, gpu], workload)
-            if isinstance(found, Unknown):
-                left_out.append(LeftOut(option={"model": model.id, **host.option}, why=found))
-            else:
-                candidates.append(found)
+            name = host.instance.instance if host.instance else None
+            measured_on = name if name in profiles.instances else None
+            for way in profiles.ways(model, host):
+                key = (measured_on, host.kind == "gpu", way.engine)
+                if key not in speeds:
+                    speeds[key] = find_speed(model, workload, way.measured, instance=measured_on, gpu=key[1])
+                found = _candidate(model, host, way, speeds[key], workload)
+                if isinstance(found, Unknown):
+                    option = {"model": model.id, **host.option, "engine": way.engine, "dtype": way.dtype}
+                    left_out.append(LeftOut(option=option, why=found))
+                else:
+                    candidates.append(found)
     return candidates, left_out
 
 
-def _candidate(model: Model, host: Host, speed: Speed | Unknown, workload: Workload) -> Candidate | Unknown:
+class _Profiles:
+    """The profiles by engine, and the ways that they allow."""
+
+    def __init__(self, measured: Sequence[MeasuredModel], engines: frozenset[Engine], dtypes: frozenset[Dtype]) -> None:
+        self.instances = frozenset(one.profile.hardware.instance for one in measured)
+        """Types that something was measured on."""
+        self._all = tuple(measured)
+        self._engines = engines
+        self._dtypes = dtypes
+        on_cpus = [one for one in measured if one.profile.hardware.gpu is None and one.profile.dtype != "int8"]
+        self._on_cpus: Mapping[Engine, tuple[MeasuredModel, ...]] = {
+            engine: of_engine
+            for engine in ("openvino", "torch")
+            if (of_engine := tuple(one for one in on_cpus if one.profile.engine == engine))
+        }
+
+    def ways(self, model: Model, host: Host) -> Iterator[_Way]:
+        """What the host runs: torch in fp16 on GPUs, on CPUs each engine that was measured in what it computes there.
+
+        OpenVINO in int8 too, where the CPU multiplies 8-bit numbers soundly and what the model loses by it is known.
+        """
+        if host.kind == "gpu":
+            yield from self._asked(_Way("torch", "fp16", self._all))
+            return
+        for engine, of_engine in self._on_cpus.items():
+            yield from self._asked(_Way(engine, cpu_dtype(engine, host.instruction_set), of_engine))
+            int8 = find_int8(model)
+            if engine == "openvino" and int8 and host.instruction_set in VNNI_INSTRUCTION_SETS:
+                yield from self._asked(_Way(engine, "int8", of_engine, int8))
+        if not self._on_cpus:  # whatever was measured is scaled from
+            yield from self._asked(_Way("openvino", cpu_dtype("openvino", host.instruction_set), self._all))
+
+    def _asked(self, way: _Way) -> Iterator[_Way]:
+        if way.engine in self._engines and way.dtype in self._dtypes:
+            yield way
+
+
+def _candidate(model: Model, host: Host, way: _Way, speed: Speed | Unknown, workload: Workload) -> Candidate | Unknown:
     if isinstance(speed, Unknown):
         return speed
-    limit = host.limits
-    if workload.request_bytes > limit.payload_bytes:
-        return Unknown(f"a request is larger than the {limit.payload_mb} MB that {host.mode} takes")
+    memory = _memory(model, host, way, speed)
+    if memory.mib > host.memory_mb:
+        needed = f"out of memory: needs {memory.mib:.0f} MiB ({memory.basis}), has {host.memory_mb}"
+        return Unknown(needed, "out of memory")
     profile = speed.measured.profile
-    on_gpu = host.kind == "gpu"
-    dtype: Dtype = "fp16" if on_gpu else cpu_dtype(profile.engine, host.instruction_set)
-    memory, memory_basis = memory_needed(model, dtype, speed)
-    if memory > host.memory_mb:
-        return Unknown(f"out of memory: needs {memory:.0f} MiB ({memory_basis}), has {host.memory_mb}", "out of memory")
-    if host.instance and (profile.model_id, profile.hardware.instance) == (model.id, host.instance.instance):
-        ratio, basis = 1.0, f"{'extrapolated' if speed.beyond else 'interpolated'}: the law of {speed.note}"
+    very_type = host.instance is not None and profile.hardware.instance == host.instance.instance
+    if very_type and profile.model_id == model.id and way.int8 is None:
+        scaled = measured_here(speed)
     else:
-        peak = host.peak if on_gpu else in_dtype(host.peak, dtype, host.instruction_set)
-        ratio = speed.work_ratio * speed.measured.peak.gflops / peak.gflops
-        basis = _scaled(host, speed, peak, ratio)
-    seconds = speed.moments.compute_s * ratio
-    if seconds > limit.timeout_s:
-        return Unknown(
-            f"a request would take {seconds:.0f} s; {host.mode} ends one after {limit.timeout_s} s",
-            "a request would take longer than the endpoint's time limit",
-        )
+        peak = host.peak if host.peak.on_gpu else in_dtype(host.peak, way.dtype, host.instruction_set)
+        scaled = scale(speed, model, workload, peak, dtype=way.dtype, engines=memory.workers)
     return Candidate(
         model=model,
         host=host,
-        dtype=dtype,
+        engine=way.engine,
+        dtype=way.dtype,
         speed=speed,
-        ratio=ratio,
-        memory_needed=memory,
-        basis="; ".join(filter(None, [basis, speed.beyond, speed.part, f"memory: {memory_basis}"])),
+        scaled=scaled,
+        memory=memory,
+        int8=way.int8,
     )
 
 
-def _scaled(host: Host, speed: Speed, peak: Peak, ratio: float) -> str:
-    work = "" if speed.work_ratio == 1 else f"{speed.work_ratio:.3g} (FLOPs of the models) × "
-    peaks = f"{ratio / speed.work_ratio:.3g} (peaks: {speed.measured.peak.formula} to {peak.formula})"
-    word = "scaled, extrapolated" if speed.beyond else "scaled"
-    basis = f"{word}: {ratio:.3g} × the compute time of {speed.note} = {work}{peaks}"
-    if host.mode == "realtime":
-        return basis
-    low, high = load_hardware().assumed.serverless_vcpu_per_gb_interval
-    slow, fast = (
-        speed.moments.compute_s * ratio * host.peak.gflops / serverless_peak(host.memory_mb, share).gflops
-        for share in (low, high)
-    )
-    return f"{basis}; with {low:g} to {high:g} vCPU per GB a request computes for {fast:.2g} to {slow:.2g} s; warm only"
+def _memory(model: Model, host: Host, way: _Way, speed: Speed) -> MemoryNeed:
+    """With as many workers as the container starts, or as many fewer as have room."""
+    cores = 1.0 if host.peak.on_gpu else host.peak.cores
+    most = workers_started(model, way.engine, way.dtype, cores=cores, memory_mb=host.memory_mb)
+    memory = _memory_of(model, way.engine, way.dtype, most, speed.longest_tokens)
+    if most == 1 or memory.mib <= host.memory_mb:
+        return memory
+    one = _memory_of(model, way.engine, way.dtype, 1, speed.longest_tokens)
+    each = (memory.mib - one.mib) / (most - 1)
+    fit = max(1, min(most, 1 + int((host.memory_mb - one.mib) / each)))
+    return _memory_of(model, way.engine, way.dtype, fit, speed.longest_tokens)
+
+
+@lru_cache(maxsize=4096)
+def _memory_of(model: Model, engine: Engine, dtype: Dtype, workers: int, longest_tokens: float) -> MemoryNeed:
+    return memory_of(model, engine, dtype, workers=workers, longest_tokens=longest_tokens)

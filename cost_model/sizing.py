@@ -1,13 +1,14 @@
-"""How many instances or containers carry a workload, and how fast they answer.
+"""How many of a host carry a workload in its busiest hour, and how fast they answer: what all modes share.
 
 An instance is one server: a request uses all of its cores, and the requests on it share its time. With random
 routing, SageMaker's default, each instance is a server of its own; with least-outstanding-requests they are servers
-that share all requests. Serverless shares nothing: each request has a container to itself, one that finds none free
-is refused, and a cold start is not in its figures.
+that share all requests. A limit of the workload is to be kept in the busiest hour; a mode's file (cost_model/modes)
+says what is kept running in the others.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -15,120 +16,225 @@ import msgspec
 import numpy as np
 
 from cost_model import queueing
+from cost_model.bursts import bursts
 from cost_model.options import Candidate
 from cost_model.queueing import Array, Sharing
 from cost_model.workload import Workload
-from rerank_toolkit.catalog.limits import load_limits
 
-REFUSED = 0.001
-"""Share of requests that may find no serverless container free and be throttled."""
-MOST_DOUBLINGS = 2
-"""For a limit on p95, up to four times the instances needed without it: beyond, a faster type is the answer."""
-SHARES = (0.50, 0.95, 0.99)
+LEAST_BUSY = 0.02
+"""A limit that instances keep only while they are idle beyond that share asks for a faster type, not for more."""
 
+ALMOST = 1 - 1e-9
+"""Of the instances: the most that closed forms can be asked about."""
 
-class Sizing(msgspec.Struct, frozen=True, kw_only=True):
-    """Times in seconds."""
+LONGEST_S = 3600.0
+"""Beyond which a percentile isn't looked for: where whole windows overrun, it is that of a queue that only grows."""
 
-    count: int
-    """Instances, or requests under way at once."""
-    utilisation: float
-    p50: float
-    p95: float
-    p99: float
-    compute: float
-    """Mean compute of a request."""
-    around: float
-    """Mean time of a request beyond delay and compute."""
+Respond = Callable[[float], Array]
+"""From a share of the requests to the seconds (n,) that so many of them stay below, on each candidate."""
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of a request on each candidate."""
+    """Seconds of a request on each of n candidates, arrays (n,)."""
 
     service: Array
+    """Mean compute of a request, all engines of the machine at work."""
     deviation: Array
+    """Its standard deviation."""
     around: Array
+    """Mean time beyond queue and that: transport, tokenising, and what a request alone loses with engines idle."""
+    start: Array
+    """From the start of the server to its first answer; NaN where it isn't known."""
+
+    @classmethod
+    def of(cls, candidates: Sequence[Candidate]) -> Demand:
+        rows = [(c.speed.moments, c.scaled, c.speed.measured.profile.startup_s) for c in candidates]
+        service = np.array([moments.compute_s * scaled.ratio for moments, scaled, _ in rows])
+        alone = np.array([scaled.alone_s for _, scaled, _ in rows])
+        return cls(
+            service=service,
+            deviation=np.array([moments.deviation_s * scaled.ratio for moments, scaled, _ in rows]),
+            around=np.array([moments.around_s for moments, _, _ in rows]) + np.maximum(alone - service, 0.0),
+            start=np.array([np.nan if start is None else start * scaled.ratio for _, scaled, start in rows]),
+        )
 
 
-def size(candidates: Sequence[Candidate], workload: Workload) -> list[Sizing]:
-    """For each candidate the fewest that keep the workload's utilisation and, where a few more can, its p95 and the
-    time that SageMaker gives a request.
+class Sizes(msgspec.Struct, frozen=True, kw_only=True):
+    """What n candidates need in one mode, arrays (n,)."""
 
-    A serverless count above what an endpoint may have means that the endpoint can't carry the load.
-    """
-    sizings: dict[int, Sizing] = {}
-    for mode, sized in (("realtime", _realtime), ("serverless", _serverless)):
-        places = [at for at, candidate in enumerate(candidates) if candidate.host.mode == mode]
-        if places:
-            demand = _demand([candidates[at] for at in places])
-            sizings.update(zip(places, sized(demand, workload), strict=True))
-    return [sizings[at] for at in range(len(candidates))]
+    count: Array
+    """Instances, containers or units in the busiest hour; infinite where none are enough."""
+    least: Array
+    """In the quietest."""
+    hours: Array
+    """That instances are paid for, or units kept ready, in a month and over all of them; 0 where requests are paid."""
+    utilisation: Array
+    """Of what runs in the busiest hour."""
+    headroom: Array
+    """How much more traffic it can take before a limit breaks, as a share; NaN where nothing bounds it."""
+    cold: Array
+    """Share of the requests that wait for something to start."""
+    billed: Array
+    """Seconds that a request is paid for; 0 where hours are."""
+    spilled: Array
+    """Share of the requests beyond what is kept ready."""
+    respond: Respond
 
 
-def _demand(candidates: Sequence[Candidate]) -> Demand:
-    rows = [(c.speed.moments, c.ratio) for c in candidates]
-    return Demand(
-        service=np.array([moments.compute_s * ratio for moments, ratio in rows]),
-        deviation=np.array([moments.deviation_s * ratio for moments, ratio in rows]),
-        around=np.array([moments.around_s for moments, _ in rows]),
+class Sizing(msgspec.Struct, frozen=True, kw_only=True):
+    """The same of one candidate, its response times evaluated. Times in seconds."""
+
+    count: int
+    least: int
+    hours: float
+    utilisation: float
+    headroom: float
+    cold: float
+    billed: float
+    spilled: float
+    compute: float
+    """Mean compute of a request."""
+    p50: float
+    p95: float
+    p99: float
+    limited: float
+    """At the percentile that the workload limits."""
+
+
+def size_rows(sizes: Sizes, demand: Demand, workload: Workload) -> list[Sizing | None]:
+    """One by one; None where none are enough."""
+    p50, p95, p99 = (sizes.respond(share) for share in (0.50, 0.95, 0.99))
+    percentile = workload.slo_percentile
+    limited = p95 if percentile == 95 else sizes.respond(percentile / 100)
+    columns = (
+        sizes.count,
+        sizes.least,
+        sizes.hours,
+        sizes.utilisation,
+        sizes.headroom,
+        sizes.cold,
+        sizes.billed,
+        sizes.spilled,
+        demand.service,
+        p50,
+        p95,
+        p99,
+        limited,
     )
-
-
-def _realtime(demand: Demand, workload: Workload) -> list[Sizing]:
-    service, deviation = demand.service, demand.deviation
-    load = workload.requests_per_second * service
-
-    def sharing(count: Array) -> Sharing:
-        if workload.routing == "random":
-            return queueing.shared(np.ones_like(count), load / count, service, deviation)
-        return queueing.shared(count, load, service, deviation)
-
-    def too_slow(limit_s: float, servers: Array) -> Array:
-        return np.asarray(queueing.exceedance(limit_s - demand.around, service, *sharing(servers)) > 0.05)
-
-    count = queueing.servers_for_utilisation(load, workload.max_utilisation)
-    count = fewest(count, partial(too_slow, load_limits().realtime.timeout_s))
-    if workload.max_p95_ms is not None:
-        count = fewest(count, partial(too_slow, workload.max_p95_ms / 1000))
-    return _sizings(demand, count, load / count, sharing(count))
-
-
-def _serverless(demand: Demand, workload: Workload) -> list[Sizing]:
-    load = workload.requests_per_second * (demand.service + demand.around)
-    count = queueing.containers_for(load, REFUSED, load_limits().serverless.max_concurrency)
-    nothing = np.zeros_like(load)
-    return _sizings(demand, count, load / count, (nothing, nothing, demand.deviation))
-
-
-def _sizings(demand: Demand, count: Array, busy: Array, sharing: Sharing) -> list[Sizing]:
-    p50, p95, p99 = (demand.around + queueing.percentile(share, demand.service, *sharing) for share in SHARES)
     return [
         Sizing(
-            count=int(count[at]),
-            utilisation=float(busy[at]),
-            p50=float(p50[at]),
-            p95=float(p95[at]),
-            p99=float(p99[at]),
-            compute=float(demand.service[at]),
-            around=float(demand.around[at]),
+            count=int(count),
+            least=int(least),
+            hours=hours,
+            utilisation=utilisation,
+            headroom=headroom,
+            cold=cold,
+            billed=billed,
+            spilled=spilled,
+            compute=compute,
+            p50=p50,
+            p95=p95,
+            p99=p99,
+            limited=limited,
         )
-        for at in range(len(count))
+        if math.isfinite(count)
+        else None
+        for (
+            count,
+            least,
+            hours,
+            utilisation,
+            headroom,
+            cold,
+            billed,
+            spilled,
+            compute,
+            p50,
+            p95,
+            p99,
+            limited,
+        ) in zip(*(column.tolist() for column in columns), strict=True)
     ]
 
 
-def fewest(least: Array, fails: Callable[[Array], Array]) -> Array:
-    """Per element the smallest whole count, at least `least` and at most four times it, that doesn't fail.
+def limit_of(workload: Workload, timeout_s: float) -> float:
+    """Seconds that a request may take: the workload's limit, where it has none the time after which it is ended."""
+    return timeout_s if workload.slo_ms is None else min(workload.slo_ms / 1000, timeout_s)
 
-    `least` where none is found. More must never fail where fewer did not.
+
+def _late(demand: Demand, workload: Workload, time: Array, load: Array, count: Array) -> Array:
+    """Share of the requests that take longer than `time`, beyond the time around them.
+
+    `count` instances are asked for `load` seconds a second on average over the windows of the hour, in each of which
+    arrivals are Poisson; where a window asks for more than they have, all of it is late.
     """
-    high = least.copy()
-    for _ in range(MOST_DOUBLINGS):
-        high = np.where(fails(high), high * 2, high)
-    hopeless = fails(high)
-    low = least - 1  # fails, or is out of question
+    late = np.zeros_like(demand.service)
+    for times, weight in bursts(workload):
+        asked = load * times
+        overrun = asked >= count * ALMOST
+        shared = _sharing(demand, workload, count, np.where(overrun, count * ALMOST, asked))
+        late += weight * np.where(overrun, 1.0, queueing.exceedance(time, demand.service, *shared))
+    return late
+
+
+def _sharing(demand: Demand, workload: Workload, count: Array, load: Array) -> Sharing:
+    if workload.routing == "random":
+        return queueing.shared(np.ones_like(count), load / count, demand.service, demand.deviation)
+    return queueing.shared(count, load, demand.service, demand.deviation)
+
+
+def respond(demand: Demand, workload: Workload, count: Array, load: Array) -> Respond:
+    """Response times of always-on instances."""
+
+    def times(share: float) -> Array:
+        if workload.dispersion == 1:
+            shared = _sharing(demand, workload, count, load)
+            return np.asarray(demand.around + queueing.percentile(share, demand.service, *shared))
+        low, high = np.zeros_like(load), np.full_like(load, LONGEST_S)
+        for _ in range(queueing.BISECTIONS):
+            middle = (low + high) / 2
+            late = _late(demand, workload, middle, load, count) > 1 - share
+            low, high = np.where(late, middle, low), np.where(late, high, middle)
+        return np.asarray(demand.around + high)
+
+    return times
+
+
+def _too_slow(demand: Demand, workload: Workload, limit_s: float, load: Array, count: Array) -> Array:
+    late = _late(demand, workload, limit_s - demand.around, load, count)
+    return np.asarray(late > 1 - workload.slo_percentile / 100)
+
+
+def knee(demand: Demand, workload: Workload, limit_s: float, count: Array) -> Array:
+    """The largest utilisation at which so many instances keep the limit; 0 where not even an idle one does."""
+    low, high = np.zeros_like(demand.service), np.ones_like(demand.service)
+    for _ in range(queueing.BISECTIONS):
+        middle = (low + high) / 2
+        late = _too_slow(demand, workload, limit_s, middle * count, count)
+        low, high = np.where(late, low, middle), np.where(late, middle, high)
+    return np.where(low > LEAST_BUSY, low, 0.0)
+
+
+def fewest_instances(demand: Demand, workload: Workload, limit_s: float, load: Array) -> Array:
+    """Fewest that are busy at most as the workload allows and keep the limit.
+
+    Where even an idle one is too slow for the limit, the fewest for the utilisation alone.
+    """
+    alone = knee(demand, workload, limit_s, np.ones_like(load))
+    least = queueing.servers_for_utilisation(load, workload.max_utilisation)
+    enough = np.maximum(least, np.ceil(load / np.where(alone > 0, alone, np.inf) - 1e-9))
+    return fewest(least, enough, partial(_too_slow, demand, workload, limit_s, load))
+
+
+def fewest(least: Array, enough: Array, fails: Callable[[Array], Array]) -> Array:
+    """Per element the smallest whole count from `least` to `enough` that doesn't fail; `enough` is taken unasked.
+
+    More must never fail where fewer did not.
+    """
+    low, high = least - 1, enough.copy()  # low fails, or is out of question
     while (high - low > 1).any():
-        middle = np.floor((low + high) / 2)
-        failing = fails(np.maximum(middle, least))
-        low, high = np.where(failing, middle, low), np.where(failing, high, middle)
-        high = np.maximum(high, low + 1)
-    return np.where(hopeless, least, high)
+        middle = np.maximum(np.floor((low + high) / 2), least)
+        open_, failing = high - low > 1, fails(middle)
+        low = np.where(np.logical_and(open_, failing), middle, low)
+        high = np.where(np.logical_or(failing, ~open_), high, middle)
+    return np.asarray(high)

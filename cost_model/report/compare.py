@@ -3,54 +3,74 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-from cost_model.compare import Comparison, Option, is_fast, is_good, meets
+from cost_model.compare import Comparison, Option, is_affordable, is_fast, is_good, may_be_chosen, meets
 from cost_model.components import cents, plain
+from cost_model.modes import OFFLINE, SAGEMAKER
 from cost_model.prices.book import PriceBook
 from cost_model.report.estimate import component_document, prices_document
 from cost_model.workload import Workload
 from rerank_toolkit import __version__
 from rerank_toolkit.console import Column
 
+Sort = Literal["model", "cost", "p95", "quality", "utilisation", "headroom"]
+
 COLUMNS = (
     Column(""),
     Column("Model"),
     Column("On"),
     Column("×", "right"),
+    Column("dtype"),
     Column("$/month", "right"),
     Column("$/M docs", "right"),
     Column("$/1k q", "right"),
-    Column("p95 ms", "right"),
+    Column("p50/95/99 ms", "right"),
     Column("busy", "right"),
+    Column("room", "right"),
     Column("GiB", "right"),
     Column("BEIR", "right"),
     Column("basis"),
 )
 
 LEGEND = (
-    "✓ chosen   ◆ none is better in cost, p95 or BEIR and worse in none   ! beyond a limit   ? not published",
-    "× instances, or requests at once   busy: share of the time   GiB: needed/available   BEIR: published nDCG@10",
-    "interpolated: by a law through the measured requests; scaled: that carried to another machine by peak compute",
-    "serverless: 1 vCPU a GB is assumed, cold starts not counted   --json: the formula and the basis of each figure",
+    "✓ chosen   ◆ none is better in cost, p95 or quality and worse in none   ! beyond a limit   ? not published",
+    "× instances, or requests at once   busy: in the busiest hour   room: more traffic until a limit breaks",
+    "GiB: needed/available   interpolated: by a law through the measured requests; scaled: carried to another machine",
+    "--json: the interval, the formula and the basis of each figure",
 )
 AT_LEAST = "≥ at least: minor lines without a known price, such as data in this region, come on top"
+NEVER_CHOSEN = "not deployed by this toolkit, and never chosen: {}"
 
 BEYOND, PART = "†", "‡"
 
+KINDS = ("cpu", "gpu", "serverless", "offline", "elsewhere")
+"""Of options, in the order of the table."""
+
+
+def kind(option: Option) -> str:
+    """Real-time on CPUs and on GPUs apart, then what is paid by the request, what nobody waits for, and the others."""
+    if option.mode not in SAGEMAKER:
+        return "elsewhere"
+    return "offline" if option.mode in OFFLINE else option.candidate.host.kind
+
 
 def option_document(option: Option) -> dict[str, Any]:
-    candidate = option.candidate
+    candidate, scaled = option.candidate, option.candidate.scaled
     return {
         "model": candidate.model.id,
-        "engine": candidate.speed.measured.profile.engine,
+        "engine": candidate.engine,
         "dtype": candidate.dtype,
+        "mode": option.mode,
+        "region": option.region,
         **candidate.host.option,
         "count": option.count,
+        "least_count": option.sizing.least,
         "monthly_cost": plain(option.monthly_cost),
         "complete": option.complete,
         "cost_per_million_documents": plain(option.cost_per_million_documents),
@@ -59,10 +79,14 @@ def option_document(option: Option) -> dict[str, Any]:
         "p50_ms": option.p50_ms,
         "p95_ms": option.p95_ms,
         "p99_ms": option.p99_ms,
+        "response_times": option.timed,
         "utilisation": option.utilisation,
+        "headroom": option.headroom,
+        "cold_start_share": round(option.sizing.cold, 6),
         "memory_mb_needed": round(candidate.memory_needed),
         "memory_mb_available": candidate.host.memory_mb,
         "quality": option.quality,
+        "speed_ratio": [_rounded(scaled.ratio_low), _rounded(scaled.ratio), _rounded(scaled.ratio_high)],
         "basis": candidate.basis,
         "pareto": option.pareto,
         "chosen": option.chosen,
@@ -71,16 +95,21 @@ def option_document(option: Option) -> dict[str, Any]:
 
 
 def comparison_document(comparison: Comparison, prices: PriceBook) -> dict[str, Any]:
-    """Every option and everything left out. Money in decimal strings, times in ms."""
+    """Every option and everything left out. Money in decimal strings, times in ms.
+
+    `speed_ratio` is the compute time over that of the measured machine: the least it may be, the expected, the most.
+    """
     return {
         "version": __version__,
         "generated_at": datetime.now(UTC),
         "currency": prices.header.currency,
         "region": comparison.region,
-        "prices": prices_document(prices, comparison.region),
+        "regions": comparison.regions,
+        "prices": prices_document(prices, *comparison.regions),
         "workload": msgspec.to_builtins(comparison.workload),
         "choice": {
             "reason": comparison.reason,
+            "chosen": option_document(comparison.chosen) if comparison.chosen else None,
             "runner_up": option_document(comparison.runner_up) if comparison.runner_up else None,
         },
         "options": [option_document(option) for option in comparison.options],
@@ -88,44 +117,70 @@ def comparison_document(comparison: Comparison, prices: PriceBook) -> dict[str, 
     }
 
 
-def comparison_rows(comparison: Comparison, top: int) -> tuple[list[tuple[str, ...]], int]:
-    """Rows under COLUMNS, and how many options are not among them.
+def shown_options(comparison: Comparison, top: int, sort: Sort = "model") -> list[Option]:
+    """Of each model and kind the best `top`, all if 0: within the limits before beyond them, then cheapest.
 
-    Of each model the best `top` of each kind (CPU, GPU, serverless), all if 0: within the limits before beyond
-    them, then cheapest. The chosen one is always shown.
+    The chosen one and the next are always shown. Sorted by model and kind, or all by one figure, the best first.
     """
     order = {model: at for at, model in enumerate(dict.fromkeys(o.candidate.model.id for o in comparison.options))}
-    kinds = ("cpu", "gpu", "serverless")
-
-    def group(option: Option) -> tuple[int, int]:
-        return order[option.candidate.model.id], kinds.index(option.candidate.host.kind)
+    groups = {
+        id(option): (order[option.candidate.model.id], KINDS.index(kind(option))) for option in comparison.options
+    }
 
     def rank(option: Option) -> tuple[Any, ...]:
-        return (*group(option), not meets(option, comparison.workload), option.monthly_cost, option.p95_ms)
+        return (*groups[id(option)], not meets(option, comparison.workload))
 
     shown: list[Option] = []
-    for _, members in groupby(sorted(comparison.options, key=rank), key=group):
-        ranked = list(members)
-        shown += [option for at, option in enumerate(ranked) if top == 0 or at < top or option.chosen]
-    rows = [_row(option, comparison.workload) for option in shown]
-    return rows, len(comparison.options) - len(shown)
+    ranked = sorted(comparison.options, key=rank)  # they come by cost and p95, which a stable sort keeps
+    for _, members in groupby(ranked, key=lambda option: groups[id(option)]):
+        shown += [
+            option
+            for at, option in enumerate(members)
+            if top == 0 or at < top or option.chosen or option is comparison.runner_up
+        ]
+    return shown if sort == "model" else sorted(shown, key=_KEYS[sort])
 
 
-def comparison_notes(comparison: Comparison, hidden: int) -> list[str]:
+_KEYS: dict[Sort, Callable[[Option], Any]] = {
+    "cost": lambda option: (option.monthly_cost, option.p95_ms),
+    "p95": lambda option: (option.p95_ms, option.monthly_cost),
+    "quality": lambda option: (-(option.quality or 0.0), option.monthly_cost),
+    "utilisation": lambda option: (-option.utilisation, option.monthly_cost),
+    "headroom": lambda option: (-(option.headroom or 0.0), option.monthly_cost),
+}
+
+
+def comparison_columns(comparison: Comparison) -> tuple[Column, ...]:
+    """COLUMNS, with the region where there are several and the name of what quality is judged by."""
+    name = comparison.workload.quality_name
+    title = "BEIR" if name.startswith("BEIR") else name
+    columns = [Column(title, "right") if column.name == "BEIR" else column for column in COLUMNS]
+    if len(comparison.regions) > 1:
+        columns.insert(2, Column("Region"))
+    return tuple(columns)
+
+
+def comparison_rows(comparison: Comparison, shown: Sequence[Option]) -> list[tuple[str, ...]]:
+    """Rows under `comparison_columns`."""
+    several = len(comparison.regions) > 1
+    return [_row(option, comparison.workload, region=several) for option in shown]
+
+
+def comparison_notes(comparison: Comparison, shown: Sequence[Option]) -> list[str]:
     """What stands below the table."""
     lines = []
-    if hidden:
+    if hidden := len(comparison.options) - len(shown):
         lines.append(f"… {hidden} more: --top 0")
     lines += LEGEND
-    if not all(option.complete for option in comparison.options):
+    lines += _timing(shown)
+    if not all(option.complete for option in shown):
         lines.append(AT_LEAST)
+    elsewhere = dict.fromkeys(option.mode for option in shown if option.mode not in SAGEMAKER)
+    if elsewhere:
+        lines.append(NEVER_CHOSEN.format(", ".join(elsewhere)))
     lines += _marked(comparison)
     if (chosen := comparison.chosen) is not None:
-        praise, *rest = comparison.reason.split("; ")
-        lines += ["", f"✓ {chosen.label}, {chosen.dollars_a_month}: {praise}", *(f"  {line}" for line in rest)]
-        if (word := _basis(chosen)) != "interpolated":
-            lines.append(f"  its speed is {word}, not measured: measure an endpoint there before you rely on it")
-        lines += _better(comparison, chosen)
+        lines += ["", *_choice(comparison, chosen)]
     if reasons := left_out_lines(comparison):
         lines += ["", "Left out:", *(f"  {reason}" for reason in reasons)]
     return lines
@@ -133,61 +188,143 @@ def comparison_notes(comparison: Comparison, hidden: int) -> list[str]:
 
 def left_out_lines(comparison: Comparison) -> list[str]:
     """Reasons with what each keeps out: a place for every model, or one model in one place. The commonest first."""
-    counts = Counter(("model" in item.option, item.why.heading) for item in comparison.left_out)
-    return [
+    whole = [item for item in comparison.left_out if set(item.option) == {"mode"}]
+    counts = Counter(
+        ("model" in item.option, item.why.heading) for item in comparison.left_out if set(item.option) != {"mode"}
+    )
+    return [f"{item.option['mode']}: {item.why.heading}" for item in whole] + [
         f"{count} × {reason}{'' if of_a_model else ' (for every model)'}"
         for (of_a_model, reason), count in counts.most_common()
     ]
 
 
+def _choice(comparison: Comparison, chosen: Option) -> list[str]:
+    praise, *rest = comparison.reason.split("; ")
+    lines = [f"✓ {chosen.label}, {chosen.dollars_a_month}: {praise}", *(f"  {line}" for line in rest)]
+    if (word := _basis(chosen)) != "interpolated":
+        lines.append(f"  its speed is {word}, not measured: measure an endpoint there before you rely on it")
+    return lines + _better(comparison, chosen) + _cheaper_elsewhere(comparison, chosen)
+
+
 def _better(comparison: Comparison, chosen: Option) -> list[str]:
-    """The cheapest way to the best published quality within the limits, if that is not what was chosen."""
-    known = [option for option in comparison.options if option.quality is not None]
-    within = [option for option in known if meets(option, comparison.workload)]
+    """The cheapest way to the best quality within the limits, if that is not what was chosen."""
+    workload = comparison.workload
+    known = [option for option in comparison.options if option.quality is not None and may_be_chosen(option, workload)]
+    within = [option for option in known if meets(option, workload)]
     best = max(within, key=lambda option: (option.quality, -option.monthly_cost, -option.p95_ms), default=chosen)
     if best.quality is None or best.quality <= (chosen.quality or 0.0):
         return []
+    name = "BEIR" if workload.quality_name.startswith("BEIR") else workload.quality_name
     return [
-        f"  best quality within the limits: {best.label}, BEIR {best.quality:.1f} (--min-quality sets a floor),",
+        f"  best quality within the limits: {best.label}, {name} {best.quality:g} (--min-quality sets a floor),",
         f"  for {best.dollars_a_month} at a p95 of {best.p95_ms:,.0f} ms",
     ]
 
 
-def _row(option: Option, workload: Workload) -> tuple[str, ...]:
+def _cheaper_elsewhere(comparison: Comparison, chosen: Option) -> list[str]:
+    """The cheapest of the others within the limits, where one is cheaper."""
+    workload = comparison.workload
+    cheaper = (
+        option
+        for option in comparison.options
+        if option.mode not in SAGEMAKER and meets(option, workload) and option.monthly_cost < chosen.monthly_cost
+    )
+    option = next(cheaper, None)
+    if option is None:
+        return []
+    return [f"  outside SageMaker: {option.label}, {option.dollars_a_month} at a p95 of {option.p95_ms:,.0f} ms"]
+
+
+def _row(option: Option, workload: Workload, *, region: bool) -> tuple[str, ...]:
     candidate = option.candidate
     mark = "✓" if option.chosen else "◆" if option.pareto else " "
     slow = "" if is_fast(option, workload) else "!"
     poor = "" if is_good(option, workload) else "!"
-    quality = "?" if option.quality is None else f"{option.quality:.1f}"
+    dear = "" if is_affordable(option, workload) else "!"
+    quality = "?" if option.quality is None else _short(option.quality)
+    beyond = f"{BEYOND if candidate.speed.beyond else ''}{PART if candidate.speed.part else ''}"
     return (
         mark,
         candidate.model.alias,
-        candidate.host.label,
-        str(option.count),
-        cents(option.monthly_cost, complete=option.complete),
+        *([option.region] if region else []),
+        place(option),
+        count(option),
+        candidate.dtype,
+        dear + cents(option.monthly_cost, complete=option.complete),
         cents(option.cost_per_million_documents, complete=option.complete),
         cents(option.cost_per_thousand_queries, complete=option.complete),
-        f"{slow}{option.p95_ms:,.0f}",
+        slow + "/".join(_time(time) for time in (option.p50_ms, option.p95_ms, option.p99_ms)),
         f"{option.utilisation:.0%}",
-        f"{candidate.memory_needed / 1024:.1f}/{candidate.host.memory_mb / 1024:.0f}",
+        room(option),
+        f"{candidate.memory_needed / 1024:.1f}/{candidate.host.memory_mb / 1024:g}",
         f"{poor}{quality}",
-        f"{_basis(option)} {BEYOND if candidate.speed.beyond else ''}{PART if candidate.speed.part else ''}".rstrip(),
+        f"{_basis(option)} {beyond}".rstrip(),
     )
+
+
+def place(option: Option) -> str:
+    """Where and how it runs, without the count."""
+    label = option.candidate.host.label
+    words = {"autoscaled": "autoscaled", "provisioned": "provisioned", "async": "async", "batch": "batch"}
+    return f"{label} {words[option.mode]}" if option.mode in words else label
+
+
+def count(option: Option) -> str:
+    match option.mode:
+        case "autoscaled":
+            return f"{option.sizing.least}–{option.count}"
+        case "async":
+            return f"0–{option.count}"
+    return str(option.count)
+
+
+def room(option: Option) -> str:
+    """Headroom as a percentage; above tenfold as a factor."""
+    headroom = option.headroom
+    if headroom is None:
+        return "any"
+    if headroom <= -1:
+        return "none"
+    return f"{headroom:+.0%}" if headroom < 10 else f"×{1 + headroom:,.0f}"
+
+
+def _time(ms: float) -> str:
+    """In ms; what takes minutes, in minutes or hours."""
+    if ms < 100_000:
+        return f"{ms:,.0f}"
+    return f"{ms / 60_000:.0f}min" if ms < 6_000_000 else f"{ms / 3_600_000:.0f}h"
+
+
+def _short(quality: float) -> str:
+    return f"{quality:.1f}" if quality > 1 else f"{quality:.3f}"
+
+
+def _rounded(ratio: float) -> float:
+    return float(f"{ratio:.4g}")
 
 
 def _basis(option: Option) -> str:
     """The word for how its speed is known; that it is extrapolated, a mark tells."""
-    words, _, _ = option.candidate.basis.partition(":")
+    words, _, _ = option.candidate.scaled.basis.partition(":")
     return words.partition(",")[0]
+
+
+def _timing(shown: Sequence[Option]) -> list[str]:
+    """How the response times of the rows were worked out."""
+    ways = Counter(option.timed for option in shown)
+    told = ", ".join(f"{way}: {number}" if len(ways) > 1 else way for way, number in ways.most_common())
+    return [f"response times in the busiest hour, rows by {told}"] if shown else []
 
 
 def _marked(comparison: Comparison) -> list[str]:
     """What the marks of beyond and of part mean, for each model that has one."""
     lines: dict[str, None] = {}
-    for option in comparison.options:
-        alias, speed = option.candidate.model.alias, option.candidate.speed
+    for speed, alias in {
+        id(option.candidate.speed): (option.candidate.speed, option.candidate.model.alias)
+        for option in comparison.options
+    }.values():
         if speed.beyond:
             lines[f"{BEYOND} {alias} is extrapolated: {speed.beyond}"] = None
         if speed.part:
-            lines[f"{PART} {alias} {speed.part} of the mean document, and competes all the same"] = None
+            lines[f"{PART} {alias} {speed.part}, and competes all the same"] = None
     return list(lines)

@@ -1,0 +1,63 @@
+"""`rerank cost compare`: every option side by side, and which one to take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from cost_model.cli_options import Asked
+from cost_model.question import answer
+from cost_model.report.compare import (
+    Sort,
+    comparison_columns,
+    comparison_document,
+    comparison_notes,
+    comparison_rows,
+    left_out_lines,
+    shown_options,
+)
+from rerank_toolkit.console import Format, print_json, print_table, print_text, say
+from rerank_toolkit.contracts.errors import InvalidInput, NothingMeetsConstraints
+from rerank_toolkit.contracts.faults import Fault
+
+
+def compare(
+    *,
+    asked: Asked | None = None,
+    sort: Sort = "model",
+    top: int = 1,
+    format: Format = "table",
+    as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False,
+) -> None:
+    """Every model in every way to run it: what it costs, how fast it is, which one to take.
+
+    Parameters
+    ----------
+    sort
+        Order of the table: by model and kind, or by one figure, the best first.
+    top
+        Rows of each model and kind (real-time on CPU and on GPU, serverless, offline, elsewhere); 0 for all.
+    format
+        table, json, markdown or csv.
+    as_json
+        The same as --format json.
+    """
+    if top < 0:
+        raise InvalidInput("options", [Fault("--top", f"is {top}; expected 0 for all, or more", "out_of_range")])
+    question, prices, measured = (asked or Asked()).question()
+    comparison = answer(question, prices, measured)
+    if as_json or format == "json":
+        print_json(comparison_document(comparison, prices))
+    elif comparison.options:
+        shown = shown_options(comparison, top, sort)
+        tell = print_text if format == "table" else say
+        dates = ", ".join(dict.fromkeys(str(prices.origin(region).as_of) for region in comparison.regions))
+        tell(f"{comparison.region}, prices as of {dates}")
+        tell(comparison.workload.describe())
+        print_table(comparison_columns(comparison), comparison_rows(comparison, shown), format=format)
+        for line in comparison_notes(comparison, shown):
+            tell(line)
+    if comparison.chosen is None:
+        why_nothing = [] if comparison.options else left_out_lines(comparison)
+        raise NothingMeetsConstraints("\n".join([comparison.reason, *(f"  {line}" for line in why_nothing)]))

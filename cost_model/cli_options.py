@@ -1,0 +1,155 @@
+"""The options by which commands ask about deployments, and what they make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import Parameter
+
+from cost_model.cli_prices import PricesDir, open_prices
+from cost_model.modes import MODES, Mode, load_mode
+from cost_model.prices.book import PriceBook
+from cost_model.question import DTYPES, ENGINES, Question
+from cost_model.service_time import PROFILES, MeasuredModel, load_profiles
+from cost_model.workload import Workload, read_workload
+from rerank_toolkit.catalog.instances import load_instances
+from rerank_toolkit.catalog.models import Model, UnknownModel, find_model, load_models
+from rerank_toolkit.console import say
+from rerank_toolkit.contracts import documents
+from rerank_toolkit.contracts.errors import InvalidInput
+from rerank_toolkit.contracts.faults import Fault
+from rerank_toolkit.contracts.manifest import Dtype, Engine
+
+Repeatable = Parameter(negative=(), show_default=False)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked of a deployment.
+
+    Parameters
+    ----------
+    workload
+        TOML or JSON file that says what is asked; without it a small search box (`default_workload.toml`).
+    model
+        Only this model, by id or alias; may be given several times.
+    engine
+        Only this engine.
+    dtype
+        Only this precision; may be given several times.
+    instance
+        Only instance types that match this pattern, such as 'ml.c7i.*'; leaves out what runs on none.
+    mode
+        Only this way to run it; may be given several times.
+    region
+        AWS region; may be given several times. Without it the workload's, or us-east-1.
+    max_p95_ms
+        Limit of the response time's 95th percentile, instead of the workload's.
+    min_beir
+        Least published BEIR nDCG@10, instead of the workload's floor.
+    min_quality
+        Least quality by the metric that the workload names, instead of the workload's floor.
+    max_monthly_cost
+        Most dollars a month, instead of the workload's budget.
+    profiles
+        File or folder of measured profiles, instead of those that ship; may be given several times.
+    prices
+        Folder of a price snapshot, or of several, instead of the newest known.
+    """
+
+    workload: Path | None = None
+    model: Annotated[tuple[str, ...], Repeatable] = ()
+    engine: Engine | None = None
+    dtype: Annotated[tuple[Dtype, ...], Repeatable] = ()
+    instance: str = "*"
+    mode: Annotated[tuple[Mode, ...], Repeatable] = ()
+    region: Annotated[tuple[str, ...], Repeatable] = ()
+    max_p95_ms: Annotated[float | None, Parameter(name="--max-p95-ms")] = None
+    min_beir: float | None = None
+    min_quality: float | None = None
+    max_monthly_cost: Decimal | None = None
+    profiles: Annotated[tuple[Path, ...], Repeatable] = ()
+    prices: PricesDir = None
+
+    def question(self) -> tuple[Question, PriceBook, list[MeasuredModel]]:
+        """What is compared, at what prices, from which profiles.
+
+        Raises InvalidInput with every option that makes no sense; says on stderr what of prices and profiles can't be
+        used.
+        """
+        workload = _workload(self)
+        regions = self.region or workload.regions or ("us-east-1",)
+        prices = open_prices(self.prices, regions)
+        modes = self.mode or MODES
+        if self.instance != "*":
+            modes = tuple(mode for mode in modes if load_mode(mode).SERVICE == "instance")
+        models = _models(self, regions, prices, modes)
+        measured, unusable = load_profiles(self.profiles or (PROFILES,))
+        for text in unusable:
+            say(f"warning: {text}")
+        question = Question(
+            workload=workload,
+            models=tuple(models),
+            regions=tuple(dict.fromkeys(regions)),
+            modes=tuple(dict.fromkeys(modes)),
+            instances=self.instance,
+            engines=(self.engine,) if self.engine else ENGINES,
+            dtypes=self.dtype or DTYPES,
+        )
+        return question, prices, measured
+
+
+def changed(workload: Workload, changes: dict[str, Any]) -> Workload:
+    """The workload with these fields instead; raises InvalidInput with every fault, by the option's name."""
+    told = {name: value for name, value in changes.items() if value is not None}
+    if not told:
+        return workload
+    document = msgspec.to_builtins(workload)
+    for name, other in (("max_p95_ms", "slo"),):  # two forms of one limit: the option's wins
+        if name in told:
+            document.pop(other, None)
+    return documents.convert(document | msgspec.to_builtins(told), Workload, name="options")
+
+
+def _workload(asked: Asked) -> Workload:
+    """The workload in the file, with what the options say instead."""
+    if asked.min_beir is not None and asked.min_quality is not None:
+        raise InvalidInput("options", [Fault("--min-beir", "is --min-quality for one metric; leave one out")])
+    workload = read_workload(asked.workload) if asked.workload else read_workload()
+    if asked.min_beir is not None:
+        workload = msgspec.structs.replace(workload, quality=None)
+    floor = asked.min_quality if asked.min_beir is None else asked.min_beir
+    return changed(
+        workload,
+        {"max_p95_ms": asked.max_p95_ms, "min_quality": floor, "max_monthly_cost": asked.max_monthly_cost},
+    )
+
+
+def _models(asked: Asked, regions: Sequence[str], prices: PriceBook, modes: Sequence[Mode]) -> list[Model]:
+    """The models named, all without a name; raises InvalidInput with every option that makes no sense."""
+    faults: list[Fault] = []
+    models: list[Model] = []
+    for name in asked.model:
+        try:
+            models.append(find_model(name))
+        except UnknownModel as error:
+            faults.append(Fault("--model", str(error), "unknown_model"))
+    for region in regions:
+        if region not in prices.regions:
+            known = ", ".join(prices.regions)
+            faults.append(Fault("--region", f"is {region!r}; prices are known in {known}", "unknown_region"))
+    if not any(fnmatchcase(name, asked.instance) for name in load_instances()):
+        faults.append(Fault("--instance", f"is {asked.instance!r}; no hosted type matches it", "unknown_instance"))
+    elif not modes:
+        named = ", ".join(asked.mode)
+        faults.append(Fault("--instance", f"picks instance types, and {named} has none; leave one out"))
+    if faults:
+        raise InvalidInput("options", faults)
+    return list(dict.fromkeys(models)) if models else list(load_models().values())

@@ -1,0 +1,88 @@
+"""An asynchronous endpoint that goes down to no instance when nothing comes.
+
+Up time of a single instance follows from the cycle of an M/G/1 with set-up and delayed switching-off: off until a
+request comes, a start, the backlog of it, and then busy and idle periods in turn until one idle period outlasts the
+delay after which it is taken down. Where more than one instance is busy they run all hour. Start and delay are paid.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cost_model import queueing
+from cost_model.components import MONTH_HOURS
+from cost_model.delays import load_delays
+from cost_model.hosts import Service
+from cost_model.modes.items import data, instances
+from cost_model.modes.limits import too_much
+from cost_model.options import Candidate
+from cost_model.prices.book import Unknown
+from cost_model.queueing import Array
+from cost_model.sizing import Demand, Respond, Sizes, Sizing, respond
+from cost_model.workload import Workload
+from rerank_toolkit.catalog.limits import load_limits
+from rerank_toolkit.contracts import usage
+
+SERVICE: Service = "instance"
+
+
+def offered(candidate: Candidate, workload: Workload) -> Unknown | None:
+    return too_much(candidate, workload, load_limits().async_, "async")
+
+
+def size(demand: Demand, workload: Workload) -> Sizes:
+    rates = np.asarray(workload.hourly_rates, dtype=float)  # (168,)
+    distinct, times = np.unique(rates, return_counts=True)
+    up, cold = np.zeros_like(demand.service), np.zeros_like(demand.service)
+    for rate, hours in zip(distinct.tolist(), times.tolist(), strict=True):
+        if rate == 0:
+            continue
+        share, waits = up_time(rate, demand.service, workload.max_utilisation)
+        up += share * hours
+        cold += waits * rate * hours
+    count = queueing.servers_for_utilisation(workload.peak_rate * demand.service, workload.max_utilisation)
+    load = workload.peak_rate * demand.service
+    cold = cold / float(rates.sum())
+    nothing = np.zeros_like(load)
+    return Sizes(
+        count=count,
+        least=nothing,
+        hours=up * MONTH_HOURS / rates.size,
+        utilisation=load / count,
+        headroom=np.full_like(load, np.nan),
+        cold=cold,
+        billed=nothing,
+        spilled=nothing,
+        respond=_respond(demand, workload, count, load, cold),
+    )
+
+
+def up_time(rate: float, service: Array, max_utilisation: float) -> tuple[Array, Array]:
+    """Instances that are paid for on average (n,), and the share of requests that wait for a start."""
+    delays = load_delays()
+    setup = delays.async_.wake_s + delays.instance.start_s
+    load = rate * service
+    several = np.ceil(load / max_utilisation - 1e-9)
+    busy_period = service / (1 - np.minimum(load, max_utilisation))
+    # Times of a cycle × the probability that an idle period outlasts the delay, for they overflow without it.
+    ends = np.exp(-rate * delays.tracking.in_s)
+    paid = ends * (delays.instance.start_s + (1 + rate * setup) * busy_period) + (1 - ends) * (1 / rate + busy_period)
+    cycle = paid + ends * (1 / rate + delays.async_.wake_s)
+    waiting = ends * (1 + rate * setup) / (rate * cycle)
+    return np.where(several > 1, several, paid / cycle), np.where(several > 1, 0.0, waiting)
+
+
+def _respond(demand: Demand, workload: Workload, count: Array, load: Array, cold: Array) -> Respond:
+    """As of always-on instances, with the way through queue and S3; of so many as wait for a start that on top."""
+    delays = load_delays()
+    warm = respond(demand, workload, count, load)
+    setup = delays.async_.wake_s + delays.instance.start_s
+
+    def times(share: float) -> Array:
+        return np.asarray(delays.async_.around_s + warm(share) + np.where(cold > 1 - share, setup, 0.0))
+
+    return times
+
+
+def use(candidate: Candidate, sizing: Sizing, workload: Workload) -> list[usage.Item]:
+    return [instances(usage.Async, candidate, sizing, workload), data(workload)]
