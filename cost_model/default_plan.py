@@ -16,7 +16,7 @@ from typing import Literal
 import cyclopts
 
 from cost_model.components import MONTH_HOURS, component
-from cost_model.prices.book import PriceBook, Rate, Unknown, load_prices
+from cost_model.prices.book import PriceBook, Rate, Unknown, shipped_prices
 from rerank_toolkit import __version__
 from rerank_toolkit.catalog.instances import VNNI_INSTRUCTION_SETS, Instance, load_instances
 from rerank_toolkit.catalog.models import Model, load_models
@@ -69,8 +69,8 @@ def cheapest(prices: PriceBook, region: str, rule: Callable[[Instance], bool]) -
 
 
 def default_plan(prices: PriceBook | None = None) -> Plan:
-    """Two deployments a model, in the catalogue's order."""
-    prices = prices or load_prices()
+    """Two deployments a model, in the catalogue's order; without `prices` by those that ship, as the plan does."""
+    prices = prices or shipped_prices()
     cpu = cheapest(prices, REGION, meets_cpu_rule)
     gpu = cheapest(prices, REGION, meets_gpu_rule)
     deployments: list[Deployment] = []
@@ -80,7 +80,7 @@ def default_plan(prices: PriceBook | None = None) -> Plan:
     return Plan(
         id="default",
         region=REGION,
-        price_date=prices.header.as_of,
+        price_date=prices.origin(REGION).as_of,
         workload=f"none: one instance, always on. CPU: {CPU_RULE}. GPU: {GPU_RULE}",
         deployments=deployments,
     )
