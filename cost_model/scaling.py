@@ -16,7 +16,6 @@ from cost_model.gpu import TOKEN_BUDGET, encoder_parameters, load_gpu_law
 from cost_model.hardware import Cause, Peak, engine_worth, engines_on, load_hardware, many_cores
 from cost_model.service_time.law import Law
 from cost_model.service_time.layout import lay_out
-from cost_model.service_time.lengths import length_moments
 from cost_model.service_time.speed import Speed
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.models import Model
@@ -160,9 +159,9 @@ def _from_gpu(speed: Speed, peak: Peak) -> Scaled:
 
 def _by_gpu_law(speed: Speed, model: Model, workload: Workload, peak: Peak) -> Scaled:
     assumed, law = load_hardware().assumed, load_gpu_law()
-    raw = length_moments(workload.tokens_per_document, workload.tokens_cv, model.max_tokens)
+    raw = workload.length_moments(model.max_tokens)
     documents = workload.documents_per_request
-    batches = lay_out(documents, raw[1], engines=1, token_budget=TOKEN_BUDGET).batches
+    batches = lay_out(round(documents), raw[1], engines=1, token_budget=TOKEN_BUDGET).batches
     each = documents / batches
     of_batch = law.seconds(model.shape, sequences=each, tokens=each * raw[1], squared_tokens=each * raw[2], peak=peak)
     seconds = batches * of_batch / assumed.gpu_derating
@@ -238,7 +237,7 @@ def _times(law: Law, ratio: float) -> Law:
 
 
 def _alone_s(law: Law, workload: Workload, model: Model, engines: int, token_budget: int) -> float:
-    raw = length_moments(workload.tokens_per_document, workload.tokens_cv, model.max_tokens)
-    layout = lay_out(workload.documents_per_request, raw[1], engines=engines, token_budget=token_budget)
+    raw = workload.length_moments(model.max_tokens)
+    layout = lay_out(round(workload.documents_per_request), raw[1], engines=engines, token_budget=token_budget)
     of_one = law.per_sequence + law.per_token * raw[1] + law.per_squared_token * raw[2]
     return law.per_batch * layout.longest_batches + layout.longest_documents * of_one

@@ -5,20 +5,12 @@ from __future__ import annotations
 import math
 from statistics import NormalDist
 
+from cost_model.workload.distribution import lognormal_moments
+
 
 def length_moments(mean: float, cv: float, most: float) -> list[float]:
-    """E[min(t, M)^k] for k from 0 to 4: of lognormal lengths t, cut at M = `most` tokens.
-
-    With σ² = ln(1 + cv²) and μ = ln(mean) - σ²/2, and Φ the normal distribution function,
-    exp(kμ + k²σ²/2) Φ((ln M - μ)/σ - kσ) + M^k (1 - Φ((ln M - μ)/σ)).
-    """
-    sigma = math.sqrt(math.log1p(cv * cv))
-    if sigma == 0:
-        return [min(mean, most) ** k for k in range(5)]
-    mu = math.log(mean) - sigma * sigma / 2
-    cut = (math.log(most) - mu) / sigma
-    below = NormalDist().cdf
-    return [math.exp(k * mu + (k * sigma) ** 2 / 2) * below(cut - k * sigma) + most**k * below(-cut) for k in range(5)]
+    """E[min(t, M)^k] for k from 0 to 4: of lognormal lengths t, cut at M = `most` tokens."""
+    return lognormal_moments(mean, cv, most)
 
 
 def share_longer(mean: float, cv: float, most: float) -> float:

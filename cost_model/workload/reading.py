@@ -209,12 +209,12 @@ def _resolved(file: WorkloadFile, trace: Trace | None, sample: Sample | None) ->
     bytes_per_token = file.bytes_per_token
     if sample is not None:
         documents_, tokens = sample.documents, sample.tokens
-        about = f"{sample.measured:,} requests of {Path(sample.path).name}"
+        about = f"{Path(sample.path).name}, {sample.measured:,} requests"
         basis.append(Basis("documents_per_request", f"measured: {about}"))
-        basis.append(Basis("tokens_per_document", f"{sample.basis}, {about}"))
+        basis.append(Basis("tokens_per_document", f"{sample.basis}, of {about}"))
         if bytes_per_token is None:
             bytes_per_token = sample.bytes_per_token
-            basis.append(Basis("bytes_per_token", f"measured: {about}, with tokens {sample.basis}"))
+            basis.append(Basis("bytes_per_token", f"measured: {about}; tokens {sample.basis}"))
     if bytes_per_token is None:
         bytes_per_token = BYTES_PER_TOKEN
         basis.append(Basis("bytes_per_token", "assumed: English text in JSON"))
@@ -253,8 +253,8 @@ def _traffic(file: WorkloadFile, trace: Trace | None, basis: list[Basis]) -> Arr
             basis.append(Basis("dispersion", "assumed: Poisson"))
         return given
     about = f"{Path(trace.path).name}, {trace.begin:%Y-%m-%d %H:%M} to {trace.end:%Y-%m-%d %H:%M} UTC"
-    what = "measured: " if file.requests_per_second is None else "yours; the week's course is measured: "
-    basis.append(Basis("requests_per_second", f"{what}{trace.requests:,.0f} requests of {about}"))
+    what = "measured" if file.requests_per_second is None else "stated; the week's course is measured"
+    basis.append(Basis("requests_per_second", f"{what}: {about}, {trace.requests:,.0f} requests"))
     dispersion = given.dispersion
     if dispersion is None:
         measured = trace.dispersion_at(given.dispersion_seconds)

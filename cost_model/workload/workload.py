@@ -45,7 +45,7 @@ class Basis(msgspec.Struct, frozen=True):
 
     field: str
     text: str
-    """measured, assumed or yours, then a colon and the particulars."""
+    """measured, assumed or stated, then a colon and the particulars, the most telling first."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
