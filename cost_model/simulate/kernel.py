@@ -98,7 +98,7 @@ def run(
 @compiled
 def merged(rows: Sequence[Turn], one: int, other: int) -> int:
     """The root of two skew heaps made one. (Sleator, Tarjan: Self-adjusting heaps, 1986.)"""
-    if one == NOBODY or other == NOBODY:
+    if min(one, other) == NOBODY:
         return max(one, other)
     if is_before(rows[other], rows[one]):
         one, other = other, one

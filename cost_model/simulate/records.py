@@ -5,6 +5,7 @@ A class names the fields of a row; `table` makes the rows. The compiled kernel r
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, TypeVar, cast
 
@@ -145,7 +146,7 @@ def table(fields: type[Row], rows: int) -> Sequence[Row]:
     """So many rows, all zero: a structured array whose fields are 8 bytes each."""
     names: dict[str, str] = {}
     for base in reversed(fields.__mro__):
-        names |= base.__dict__.get("__annotations__", {})
+        names |= inspect.get_annotations(base)
     kinds: dict[str, Any] = {"int": np.int64, "float": np.float64}
     array = np.zeros(rows, dtype=[(name, kinds[kind]) for name, kind in names.items()])
     return cast(Sequence[Row], array.view(np.recarray))

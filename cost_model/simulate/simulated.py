@@ -50,6 +50,8 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
     """Of servers (instances, provisioned units) that were up, as far as they are paid by the hour, in `seconds`."""
     cold_starts: float = 0.0
     """Requests that waited for a server to be started."""
+    on_units: float = 0.0
+    """Requests that were served by provisioned units."""
     basis: str = "simulated"
 
     @property

@@ -17,6 +17,9 @@ Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 
+MOST_TABLED = 2**16
+
+
 class Drawn(Protocol):
     """Requests without their times."""
 
@@ -104,10 +107,14 @@ def work_of(shape: Shape) -> Callable[[Counts], Array]:
     """FLOPs of documents by their tokens, which is what the container counts as work."""
 
     def work(tokens: Counts) -> Array:
-        lengths, places = np.unique(tokens, return_inverse=True)
-        return np.array([_flops(shape, int(length)) for length in lengths], dtype=float)[places]
+        longest = int(tokens.max(initial=1))
+        if longest > MOST_TABLED:
+            return np.array([flops(shape, int(length)) for length in tokens], dtype=float)
+        return _flops_by_length(shape, 1 << longest.bit_length())[tokens]
 
     return work
 
 
-_flops = cache(flops)
+@cache
+def _flops_by_length(shape: Shape, lengths: int) -> Array:
+    return np.array([flops(shape, length) for length in range(lengths)], dtype=float)

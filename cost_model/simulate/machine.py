@@ -1,0 +1,97 @@
+"""One machine that serves: its policy, how long its batches take, and what a request spends around them."""
+
+from __future__ import annotations
+
+import math
+import statistics
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from cost_model.gpu import TOKEN_BUDGET as GPU_TOKEN_BUDGET
+from cost_model.options import Candidate
+from cost_model.simulate.policy import BatchLaw, Policy, serve
+from cost_model.simulate.traffic import Demand, Traffic, draw_traffic, work_of
+from rerank_toolkit.catalog.shapes import Shape
+from rerank_toolkit.contracts.profile import Profile
+
+Array = NDArray[np.float64]
+
+NOISE_DRAWS = 4096
+"""Factors of batches are drawn once and taken in turn."""
+
+FAR_APART_S = 1e6
+
+Z_95 = 1.6449
+"""The standard normal distribution's 95th percentile."""
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    law: BatchLaw
+    policy: Policy
+    around_per_request: float = 0.0
+    """Seconds beyond queue and compute: transport, parsing, tokenising."""
+    around_per_token: float = 0.0
+    max_tokens: float = math.inf
+    """What the model reads of a document."""
+    shape: Shape | None = None
+    """Of the model, for the work that the policy counts; None: in proportion to tokens."""
+    noise: float = 0.0
+    """Deviation of the logarithm of a batch's seconds about the law."""
+
+    @classmethod
+    def of(cls, candidate: Candidate, *, time_limit_s: float = 60.0) -> Machine:
+        """As the candidate's speed is known: by the law of its batches, or, on a GPU that no profile is of, with a
+        request's mean time spread over its tokens."""
+        scaled, profile = candidate.scaled, candidate.speed.measured.profile
+        measured = candidate.speed.measured.law
+        if scaled.law:
+            law = BatchLaw(
+                per_batch=scaled.law.per_batch,
+                per_sequence=scaled.law.per_sequence,
+                per_token=scaled.law.per_token,
+                per_squared_token=scaled.law.per_squared_token,
+            )
+            token_budget = profile.token_budget
+        else:
+            moments = candidate.speed.moments
+            read = (moments.around_s - measured.around_per_request) / measured.around_per_token
+            law = BatchLaw(per_token=moments.compute_s * scaled.ratio / read)
+            token_budget = GPU_TOKEN_BUDGET
+        return cls(
+            law=law,
+            policy=Policy(engines=scaled.engines, token_budget=token_budget, time_limit_s=time_limit_s),
+            around_per_request=measured.around_per_request,
+            around_per_token=measured.around_per_token,
+            max_tokens=candidate.model.max_tokens,
+            shape=candidate.model.shape,
+            noise=measured_noise(profile),
+        )
+
+    def draw(self, demand: Demand, rng: np.random.Generator, arrivals: Array) -> Traffic:
+        work = work_of(self.shape) if self.shape else None
+        return draw_traffic(demand, rng, arrivals, max_tokens=self.max_tokens, work=work)
+
+    def draw_noise(self, seed: int) -> Array:
+        """(draws,), of mean 1."""
+        if not self.noise:
+            return np.ones(1)
+        return np.random.default_rng(seed).lognormal(-(self.noise**2) / 2, self.noise, NOISE_DRAWS)
+
+    def around(self, traffic: Traffic) -> Array:
+        """(n,), seconds of each request beyond queue and compute."""
+        return np.asarray(self.around_per_request + self.around_per_token * traffic.tokens_of_request)
+
+    def alone(self, traffic: Traffic, *, seed: int = 0) -> Array:
+        """(n,), compute seconds of each request that has the machine to itself."""
+        apart = np.arange(len(traffic.arrivals), dtype=np.float64) * FAR_APART_S
+        endless = msgspec.structs.replace(self.policy, time_limit_s=math.inf, max_queued_tokens=2**62)
+        return serve(traffic.at(apart), self.law, endless, noise=self.draw_noise(seed)).answered - apart
+
+
+def measured_noise(profile: Profile) -> float:
+    """Deviation of the logarithm of a lone request's latency, sent again and again: from the 95th percentile over the
+    median, the median of the cells. What a cell's few samples can't tell apart counts as nothing."""
+    spreads = [math.log(cell.latency_p95_ms / cell.latency_ms) / Z_95 for cell in profile.cells if cell.samples > 1]
+    return max(statistics.median(spreads), 0.0) if spreads else 0.0
