@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import msgspec
 from cyclopts import Parameter
 
+from cost_model.billing.agreements import plan_faults
 from cost_model.cli_prices import PricesDir, open_prices
 from cost_model.modes import MODES, Mode, load_mode
 from cost_model.prices.book import PriceBook
@@ -58,6 +59,8 @@ class Asked:
         Least quality by the metric that the workload names, instead of the workload's floor.
     max_monthly_cost
         Most dollars a month, instead of the workload's budget.
+    savings_plan_discount
+        Share of the on-demand price that your Savings Plan saves on instances, such as 0.3; instead of the workload's.
     profiles
         File or folder of measured profiles, instead of those that ship; may be given several times.
     prices
@@ -75,6 +78,7 @@ class Asked:
     min_beir: float | None = None
     min_quality: float | None = None
     max_monthly_cost: Decimal | None = None
+    savings_plan_discount: Decimal | None = None
     profiles: Annotated[tuple[Path, ...], Repeatable] = ()
     prices: PricesDir = None
 
@@ -91,6 +95,8 @@ class Asked:
         if self.instance != "*":
             modes = tuple(mode for mode in modes if load_mode(mode).SERVICE == "instance")
         models = _models(self, regions, prices, modes)
+        if faults := [fault for region in regions for fault in plan_faults(workload.savings_plan, region, prices)]:
+            raise InvalidInput("workload", faults)
         measured, unusable = load_profiles(self.profiles or (PROFILES,))
         for text in unusable:
             say(f"warning: {text}")
@@ -126,9 +132,15 @@ def _workload(asked: Asked) -> Workload:
     if asked.min_beir is not None:
         workload = msgspec.structs.replace(workload, quality=None)
     floor = asked.min_quality if asked.min_beir is None else asked.min_beir
+    discount = asked.savings_plan_discount
     return changed(
         workload,
-        {"max_p95_ms": asked.max_p95_ms, "min_quality": floor, "max_monthly_cost": asked.max_monthly_cost},
+        {
+            "max_p95_ms": asked.max_p95_ms,
+            "min_quality": floor,
+            "max_monthly_cost": asked.max_monthly_cost,
+            "savings_plan": None if discount is None else {"discount": discount},
+        },
     )
 
 

@@ -17,7 +17,7 @@ from cost_model.prices.plan_rates import PlanRates
 from cost_model.prices.price_list import RegionPrices
 from cost_model.prices.refresh import refresh as merge
 from cost_model.prices.refresh import write_refreshed
-from cost_model.prices.store import VARIABLE, user_store
+from cost_model.prices.store import VARIABLE, holds_snapshots, user_store
 from cost_model.prices.tables import HEADER
 from cost_model.report.prices import (
     CHANGE_COLUMNS,
@@ -149,7 +149,7 @@ def refresh(
     if source == "api" and savings_plans:
         fault = Fault("--savings-plans", "are not in the Price List API; use --source bulk", "inconsistent")
         raise InvalidInput("options", [fault])
-    old = load_prices(out if out and out.exists() and any(out.iterdir()) else None)
+    old = open_prices(out if out and holds_snapshots(out) else None)
     regions = list(dict.fromkeys(region)) or list(old.regions)
     with ExitStack() as stack:
         if source == "bulk":

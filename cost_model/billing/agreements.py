@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from cost_model.components import Component
-from cost_model.prices.book import Rate
-from rerank_toolkit.contracts.usage import MOST_DISCOUNT
+from cost_model.prices.book import PriceBook, Rate
+from rerank_toolkit.contracts.faults import Fault
+from rerank_toolkit.contracts.usage import MOST_DISCOUNT, SavingsPlan
 
 
 def discount_line(covered: Iterable[Component], discount: Decimal) -> Component | None:
@@ -65,6 +66,15 @@ def software_line(instance_hours: Decimal, usd_per_hour: Decimal, label: str) ->
         cost=instance_hours * usd_per_hour,
         basis="yours: the seller's rate is what you stated",
     )
+
+
+def plan_faults(plan: SavingsPlan | None, region: str, prices: PriceBook) -> list[Fault]:
+    """A plan by its term needs rates, which none ship of; without them the bill would be that of no plan."""
+    if plan is None or plan.discount is not None or region in prices.savings_plan_regions:
+        return []
+    fetch = f"`rerank cost prices refresh --savings-plans --region {region}`"
+    found = f"no rates are known in {region}; fetch them with {fetch}, or state your own discount"
+    return [Fault("savings_plan.term_years", found, "unknown_rate")]
 
 
 def _percent(share: Decimal) -> str:

@@ -9,9 +9,11 @@ from typing import Any
 import msgspec
 
 from cost_model.billing import elsewhere, sagemaker
+from cost_model.billing.agreements import plan_faults
 from cost_model.billing.month import Month
 from cost_model.components import Component, is_complete, total
 from cost_model.prices.book import PriceBook, Rate, Unknown
+from cost_model.shown import Shown
 from rerank_toolkit.catalog.instances import UnknownInstance, find_instance
 from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.contracts import usage
@@ -51,7 +53,7 @@ class PricedItem(msgspec.Struct, frozen=True, kw_only=True):
         return is_complete(self.components)
 
 
-class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+class Estimate(Shown, msgspec.Struct, frozen=True, kw_only=True):
     region: str
     items: list[PricedItem]
     warnings: list[str]
@@ -74,7 +76,7 @@ def estimate(used: usage.Usage, prices: PriceBook, *, name: str = "usage") -> Es
     """
     faults = [*_region_faults(used.region, prices)]
     if not faults:
-        faults = _plan_faults(used, prices) + [
+        faults = plan_faults(used.savings_plan, used.region, prices) + [
             fault
             for at, item in enumerate(used.items)
             for fault in _item_faults(f"items[{at}]", item, used.region, prices)
@@ -96,16 +98,6 @@ def _region_faults(region: str, prices: PriceBook) -> list[Fault]:
     if region in prices.regions:
         return []
     return [Fault("region", f"is {region!r}; prices are known in {', '.join(prices.regions)}", "unknown_region")]
-
-
-def _plan_faults(used: usage.Usage, prices: PriceBook) -> list[Fault]:
-    """A plan by its term needs rates, which none ship of; without them the bill would be that of no plan."""
-    plan = used.savings_plan
-    if plan is None or plan.discount is not None or used.region in prices.savings_plan_regions:
-        return []
-    fetch = f"`rerank cost prices refresh --savings-plans --region {used.region}`"
-    found = f"no rates are known in {used.region}; fetch them with {fetch}, or state your own discount"
-    return [Fault("savings_plan.term_years", found, "unknown_rate")]
 
 
 def _item_faults(field: str, item: usage.Item, region: str, prices: PriceBook) -> list[Fault]:

@@ -53,6 +53,11 @@ def find_snapshot(where: Path | None = None) -> Found:
     return msgspec.structs.replace(newest, passed_over=tuple(passed_over))
 
 
+def holds_snapshots(where: Path) -> bool:
+    """Whether the folder is a snapshot or holds some, sound or not."""
+    return any(_snapshots(where))
+
+
 def _snapshots(where: Path) -> Iterator[Path]:
     if (where / HEADER).exists():
         yield where

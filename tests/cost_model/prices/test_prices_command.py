@@ -128,6 +128,21 @@ def test_a_snapshot_is_no_store(store):
     assert "a snapshot itself; give a folder to hold snapshots" in done.stderr
 
 
+def test_a_folder_without_snapshots_starts_from_the_prices_in_hand(server, store, tmp_path):
+    out = tmp_path / "new"
+    out.mkdir()
+    (out / "notes.txt").write_text("not a snapshot")
+
+    done = rerank(
+        "prices", "refresh", "--out", str(out), "--base-url", server.url, "--region", "us-east-1", "--json", store=store
+    )
+
+    assert done.returncode == 0, done.stderr
+    folder = Path(json.loads(done.stdout)["snapshot"])
+    assert folder.parent == out
+    assert "eu-west-1,ml.m5.xlarge,0.257" in (folder / "hosting.csv").read_text()
+
+
 def test_a_plan_by_its_term_bills_the_rates_that_were_fetched(server, store, tmp_path):
     server.serve_plans("us-east-1", plan_file("us-east-1", {"USE1-Host:ml.m5.xlarge": "0.168000"}))
     path = tmp_path / "usage.json"
