@@ -90,3 +90,36 @@ def test_tiers_start_where_the_one_before_ends():
 
 def test_prices_outside_aws_hold_in_every_region():
     assert PRICES.rate("us-east-1", "cloud-run", "vcpu") == PRICES.rate("eu-west-1", "cloud-run", "vcpu")
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "unit", "usd"),
+    [
+        ("lambda", "duration-arm64", "GB-second", "0.0000133334"),
+        ("lambda", "ephemeral-storage", "GB-second", "0.0000000309"),
+        ("lambda", "provisioned-concurrency-x86_64", "GB-second", "0.0000041667"),
+        ("lambda", "provisioned-duration-x86_64", "GB-second", "0.0000097222"),
+        ("fargate", "vcpu-arm64", "vCPU-second", "0.0000089944"),
+        ("fargate", "ephemeral-storage", "GB-second", "0.0000000308"),
+        ("azure-container-apps", "vcpu-idle", "vCPU-second", "0.000003"),
+        ("azure-functions-flex", "duration", "GB-second", "0.000026"),
+        ("azure-functions-flex", "executions", "execution", "0.0000004"),
+        ("cloud-run", "memory", "GiB-second", "0.0000025"),
+        ("s3", "put-requests", "request", "0.000005"),
+        ("s3", "get-requests", "request", "0.0000004"),
+        ("cloudwatch", "logs-ingestion", "GB", "0.5"),
+        ("cloudwatch", "alarm-high-resolution", "alarm-month", "0.3"),
+        ("sqs", "requests", "request", "0.0000004"),
+        ("sns", "requests", "request", "0.0000005"),
+        ("ecr", "storage", "GB-month", "0.1"),
+        ("transfer", "internet-egress", "GB", "0.09"),
+        ("transfer", "cross-az", "GB", "0.01"),
+        ("vpc", "public-ipv4", "hour", "0.005"),
+    ],
+)
+def test_what_runs_elsewhere_and_beside_has_its_rates(service, name, unit, usd):
+    rate = PRICES.rate("us-east-1", service, name)
+
+    assert isinstance(rate, Rate)
+    assert (rate.unit, rate.usd) == (unit, Decimal(usd))
+    assert (service, name) in PRICES.rate_names("us-east-1")
