@@ -20,6 +20,7 @@ from cost_model.modes.limits import ended
 from cost_model.options import Candidate, LeftOut
 from cost_model.pareto import pareto_front
 from cost_model.prices.book import PriceBook, Unknown
+from cost_model.shown import Shown
 from cost_model.sizing import Demand, Sizing, size_rows
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.limits import load_limits
@@ -28,7 +29,7 @@ from rerank_toolkit.contracts import usage
 CENT = Decimal("0.0001")
 
 
-class Option(msgspec.Struct, frozen=True, kw_only=True):
+class Option(Shown, msgspec.Struct, frozen=True, kw_only=True):
     """A candidate in a mode and a region, with its figures for the workload."""
 
     candidate: Candidate
@@ -127,7 +128,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         return self.workload.quality_of(self.candidate.model)
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+class Comparison(Shown, msgspec.Struct, frozen=True, kw_only=True):
     workload: Workload
     regions: tuple[str, ...]
     options: list[Option]
