@@ -32,18 +32,18 @@ def replay(
     seed: int = 0,
     loads: str = "0.3,0.6,0.8",
     rounds: Annotated[int, Parameter(validator=Number(gte=1))] = 5,
-    replay_seconds: Seconds = 30.0,
-    saturate_seconds: Seconds = 15.0,
-    alone_seconds: Seconds = 8.0,
+    replay_seconds: Seconds = 40.0,
+    saturate_seconds: Seconds = 20.0,
+    alone_seconds: Seconds = 10.0,
     out: Path | None = None,
     format: Format = "table",
     json: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
 ) -> None:
     """Measure what a server can do, and replay one trace at shares of that: latency, queue, and whose CPU it took.
 
-    Each round sends requests one at a time, then saturates the server, then replays the trace at every load; the
-    rounds follow each other, so figures of one round are of the same minutes. What --out holds is what predictions
-    are held against.
+    Each round sends requests one at a time, then saturates the server, then replays the trace at every load, the
+    highest first, so that figures of one round are of the same minutes. Takes about 13 minutes. What --out holds is
+    what predictions are held against.
 
     Parameters
     ----------

@@ -27,8 +27,8 @@ from rerank_toolkit.contracts.wire import Origin
 IN_FLIGHT = 8
 """Under saturation: engines share what is queued, and none waits for the generator."""
 
-PAUSE_S = 0.02
-"""Between an answer and the next request, one at a time."""
+PAUSE_S = 0.1
+"""Between an answer and the next request, one at a time: as at a low load, caches have gone cold meanwhile."""
 
 PROBE_REQUESTS = 64
 PROBE_SHARE = 0.15
@@ -108,6 +108,8 @@ class _Measurement:
         async with self._generator() as generator:
             taken = await generator.keep_under_way(IN_FLIGHT, seconds=PROBE_SHARE * timing.saturated_s)
         speed = _tokens_per_second(taken)
+        # The highest first: nothing depends as much on the capacity that was measured just before.
+        loads = sorted(loads, reverse=True)
         counts = {load: self.trace.fitting(timing.replay_s, tokens_per_second=load * speed) for load in loads}
         alone = self.trace.fitting(timing.alone_s, tokens_per_second=speed)
         saturated = self.trace.fitting(timing.saturated_s * ROOM, tokens_per_second=speed)

@@ -115,9 +115,8 @@ def rows(report: ReplayReport) -> list[tuple[str, ...]]:
         _row("one at a time", [one.alone for one in report.rounds], cores),
         _row(f"{report.in_flight} at a time", [one.saturated for one in report.rounds], cores),
     ]
-    for index, replay in enumerate(report.rounds[0].replays):
-        segments = [one.replays[index].segment for one in report.rounds]
-        lines.append(_row(f"{replay.load:.0%} of capacity", segments, cores))
+    for replays in zip(*(sorted(one.replays, key=lambda one: one.load) for one in report.rounds), strict=True):
+        lines.append(_row(f"{replays[0].load:.0%} of capacity", [replay.segment for replay in replays], cores))
     return lines
 
 

@@ -113,7 +113,7 @@ def test_one_trace_at_two_loads_in_two_rounds(small_jinabert, tmp_path):
     assert report.model == "small-jinabert"
     assert len(report.rounds) == 2
     for taken in report.rounds:
-        assert [replay.load for replay in taken.replays] == [0.3, 0.6]
+        assert [replay.load for replay in taken.replays] == [0.6, 0.3]
         assert taken.saturated.cpu.workers_s > 0
         for replay in taken.replays:
             answers = replay.segment.answers

@@ -17,6 +17,7 @@ from rerank_toolkit.bench.trace import Mix, draw_trace
 from rerank_toolkit.contracts import documents
 from rerank_toolkit.contracts.profile import Hardware
 from tools.validate import live
+from tools.validate.live_prediction import LiveValidation, validate
 from tools.validate.live_terms import TERMS, Server, fit_batches, measure_terms
 
 LAW = BatchLaw(per_batch=2e-3, per_sequence=1e-4, per_token=4e-5, per_squared_token=3e-8)
@@ -130,7 +131,7 @@ def test_the_terms_are_those_of_the_known_server(report):
 
 
 def test_a_known_server_is_predicted(report):
-    found = live.validate(report)
+    found = validate(report)
 
     assert [(one.load, one.percentile) for one in found.compared] == [
         (load, percentile) for load in (0.3, 0.6, 0.8) for percentile in (50, 95)
@@ -152,7 +153,7 @@ def test_a_wrong_prediction_is_called_one(report, tmp_path, capsys):
 
     assert live.main(["--replay", str(path), "--out", str(out)]) == 1
     assert "| missed |" in capsys.readouterr().out
-    assert not documents.read(out, live.LiveValidation).are_all_met
+    assert not documents.read(out, LiveValidation).are_all_met
 
 
 def test_what_is_no_replay(tmp_path, capsys):

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 
+from cost_model.service_time.law import solve
 from cost_model.simulate.policy import BatchLaw, Policy, Served, serve
 from cost_model.simulate.traffic import Traffic, work_of
 from rerank_toolkit.bench.replay_report import Answers, ReplayReport, Round
@@ -86,6 +86,11 @@ class Server:
         answered[order] = serve(traffic, law, self.policy, noise=noise).answered
         return answered
 
+    def fastest(self, law: BatchLaw, positions: Sequence[int]) -> float:
+        """Tokens a second, all these requests there from the start and nobody else on the machine."""
+        answered = self.serve(np.zeros(len(positions)), positions, law)
+        return float(self.tokens(positions).sum() / answered.max())
+
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
@@ -125,16 +130,14 @@ class Terms:
 def measure_terms(server: Server, taken: Round) -> Terms:
     alone, saturated = taken.alone.answers, taken.saturated.answers
     batches = fit_batches(server, alone.positions, np.asarray(alone.inference_ms) / 1e3)
-    around = _relative_fit(_ones_and(server.tokens(alone.positions)), _around_s(alone))
+    around, _ = solve(_ones_and(server.tokens(alone.positions)), _around_s(alone))
     stretched = _around_s(saturated) / (_ones_and(server.tokens(saturated.positions)) @ around)
-    by_law = server.serve(np.zeros(len(saturated.positions)), saturated.positions, batches.law)
-    fastest = float(server.tokens(saturated.positions).sum() / by_law.max())
     return Terms(
         batches=batches,
         around_s=around,
         stretch=float(np.median(stretched)),
         wake_s=float(np.median(alone.queue_ms)) / 1e3,
-        engine_share=taken.capacity_tokens_per_second / fastest,
+        engine_share=taken.capacity_tokens_per_second / server.fastest(batches.law, saturated.positions),
     )
 
 
@@ -142,14 +145,15 @@ def fit_batches(server: Server, positions: Sequence[int], inference_s: Array) ->
     """The law of batches under which requests that were alone were in compute for `inference_s`, (requests,)."""
     traffic = server.traffic(np.linspace(0, APART_S * len(positions), len(positions)), positions)
     law = BatchLaw(per_token=1e-6)
-    features = np.zeros((len(positions), 4))
+    features, errors = np.zeros((len(positions), len(TERMS))), np.zeros(len(positions))
     for _ in range(MOST_FITS):
         last = features
         features = _last_engines(traffic, serve(traffic, law, server.policy, keep_batches=True))
         if np.array_equal(features, last):
             break
-        law = BatchLaw(**dict(zip(TERMS, _relative_fit(features, inference_s).tolist(), strict=True)))
-    return Fitted(law, inference_s / (features @ [getattr(law, name) for name in TERMS]))
+        found, errors = solve(features, inference_s)
+        law = BatchLaw(**dict(zip(TERMS, found.tolist(), strict=True)))
+    return Fitted(law, 1 / (1 + errors))
 
 
 def _last_engines(traffic: Traffic, served: Served) -> Array:
@@ -171,15 +175,6 @@ def _last_engines(traffic: Traffic, served: Served) -> Array:
 
 def _ones_and(tokens: Array) -> Array:
     return np.column_stack([np.ones(len(tokens)), tokens])
-
-
-def _relative_fit(features: Array, seconds: Array) -> Array:
-    """Non-negative coefficients with the least squares of fitted over measured, minus 1."""
-    weighted = features / seconds[:, None]
-    scale = np.abs(weighted).max(axis=0)
-    scale[scale == 0] = 1.0
-    solution, _ = nnls(weighted / scale, np.ones(len(seconds)))
-    return np.asarray(solution / scale)
 
 
 def _around_s(answers: Answers) -> Array:
