@@ -15,6 +15,7 @@ from rerank_toolkit.bench.replay_report import ReplayReport
 from rerank_toolkit.contracts import documents
 from rerank_toolkit.contracts.errors import ToolkitError
 from tools.reference import markdown
+from tools.validate import saturation
 from tools.validate.live_prediction import Accounts, Compared, LiveValidation, validate
 
 MEASURED = Path("benchmarks/replay.json")
@@ -23,11 +24,13 @@ COMPARED = Path("benchmarks/live.json")
 HEADS = ("load", "requests", "percentile", "measured ms", "predicted ms", "error", "at most", "target", "foreseen ms")
 
 
-def section(replay: Path = MEASURED) -> str:
-    """From what `rerank bench replay` recorded, predicted anew."""
-    if not replay.is_file():
-        return "Not measured yet: `rerank bench replay` does it.\n"
-    return page(validate(documents.read(replay, ReplayReport)))
+def section(folder: Path) -> str:
+    """From what `rerank bench replay` recorded in `folder`, predicted anew; and saturation, of every profile."""
+    path = folder / MEASURED.name
+    live = "One trace at shares of the capacity: not measured yet; `rerank bench replay` does it."
+    if path.is_file():
+        live = page(validate(documents.read(path, ReplayReport)))
+    return markdown.join(live, "Throughput, of every profile:", saturation.page())
 
 
 def page(found: LiveValidation) -> str:

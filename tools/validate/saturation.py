@@ -22,7 +22,7 @@ REQUESTS = 40
 """At once: enough that the last, with idle engines beside it, weighs little."""
 
 
-def section() -> str:
+def page() -> str:
     measured = [model for model in load_profiles()[0] if model.profile.saturation]
     rows = [
         [
@@ -82,7 +82,3 @@ def _queue(measured: MeasuredModel) -> Traffic:
         tokens=tokens,
         work=work_of(model.shape)(tokens),
     )
-
-
-if __name__ == "__main__":
-    print(section(), end="")
