@@ -12,6 +12,7 @@ import numpy as np
 
 from cost_model.workload import Reading, Workload
 from cost_model.workload.week import hour_name
+from cost_model.workload.workload import TOLERANCE
 from rerank_toolkit import __version__
 from rerank_toolkit.console import Column
 
@@ -82,7 +83,8 @@ def _rate_figures(workload: Workload, reading: Reading) -> Iterator[Figure]:
     basis = _basis(workload, "requests_per_second")
     traffic = workload.traffic
     yield Figure("requests, mean", workload.mean_rate, "a second", basis)
-    busiest = f"a second, {hour_name(workload.busiest_hour)}" if traffic.hourly else "a second"
+    varies = workload.peak_rate > workload.mean_rate * (1 + TOLERANCE)
+    busiest = f"a second, {hour_name(workload.busiest_hour)}" if varies else "a second"
     yield Figure("requests, busiest hour", workload.peak_rate, busiest, basis)
     yield Figure("requests", float(workload.requests_per_month), "a month of 730 hours", basis)
     over = f"over {traffic.dispersion_seconds} s"
@@ -107,7 +109,8 @@ def _size_figures(workload: Workload) -> Iterator[Figure]:
     if workload.tokens:
         yield Figure("query", workload.tokens.query.average, "tokens, mean", of_tokens)
         yield Figure("document", workload.tokens.document.average, "tokens, mean", of_tokens)
-        yield Figure("special tokens", float(workload.tokens.special), "tokens a pair", of_tokens)
+        around = of_tokens if of_tokens.startswith("measured") else "assumed or stated"
+        yield Figure("special tokens", float(workload.tokens.special), "tokens a pair", around)
     yield from _spread("pair", workload.tokens_per_document, drawn.tokens, "tokens", of_tokens, spread=spread)
     yield from _spread("request", workload.tokens_per_request, sums, "tokens", of_tokens, spread=spread)
     yield Figure("tokens", float(workload.tokens_per_month), "a month of 730 hours", of_tokens)
@@ -120,7 +123,7 @@ def _spread(name: str, mean: float, drawn: Any, unit: str, basis: str, *, spread
     if drawn.min() < drawn.max():
         for share in SHARES:
             value = float(np.percentile(drawn, share))
-            yield Figure(name, value, f"{unit}, p{share}", f"drawn: {spread or basis}")
+            yield Figure(name, value, f"{unit}, p{share}", f"drawn; {spread or basis}")
 
 
 def _limit_figures(workload: Workload) -> Iterator[Figure]:

@@ -36,6 +36,8 @@ def draw_arrivals(
     """
     import numpy as np  # noqa: PLC0415  # the commands that only price start without it
 
+    if not 0 <= seconds / window_s <= MOST_ARRIVALS:
+        raise ValueError(f"seconds is {seconds}; expected from 0 to {MOST_ARRIVALS * window_s:,.0f}")
     first = int(begin // window_s)
     edges = np.arange(first, int(-(-(begin + seconds) // window_s)) + 1, dtype=np.float64) * window_s
     starts = np.maximum(edges[:-1], begin)

@@ -77,18 +77,19 @@ class Counts:
         if seconds % self.step or an_hour < LEAST_WINDOWS:
             return None
         per_window = seconds // self.step
-        windows = len(self.counts) // per_window
+        counts = self.counts[-self.begin % seconds // self.step :]  # windows lie on the clock's multiples
+        windows = len(counts) // per_window
         an_hour = min(an_hour, windows)
         if an_hour < LEAST_WINDOWS:
             return None
         hours = windows // an_hour
-        kept = self.counts[: hours * an_hour * per_window].reshape(hours, an_hour, per_window)
-        counts = kept.sum(axis=2, dtype=np.float64)
-        mean = counts.mean(axis=1, keepdims=True)
+        of_windows = counts[: hours * an_hour * per_window].reshape(hours, an_hour, per_window)
+        sums = of_windows.sum(axis=2, dtype=np.float64)
+        mean = sums.mean(axis=1, keepdims=True)
         if not mean.sum():
             return None
         place = np.arange(an_hour) - (an_hour - 1) / 2
-        residual = counts - mean - np.outer((counts @ place) / (place @ place), place)
+        residual = sums - mean - np.outer((sums @ place) / (place @ place), place)
         freedom = an_hour - 2
         index = float((residual**2).sum() / freedom / mean.sum())
         return Dispersion(seconds=seconds, index=index, error=index * math.sqrt(2 / (freedom * hours)))

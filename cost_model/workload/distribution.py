@@ -99,9 +99,10 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def points(self) -> list[tuple[float, float]]:
         """Values with their probabilities that have its mean, for sums in place of integrals."""
         if self.mean is not None:
-            if not self.cv:
+            sigma = math.sqrt(math.log1p(self.cv * self.cv))
+            if not sigma:
                 return [(self.mean, 1.0)]
-            normal = NormalDist(0, math.sqrt(math.log1p(self.cv * self.cv)))
+            normal = NormalDist(0, sigma)
             values = [math.exp(normal.inv_cdf((at + 0.5) / SLICES)) for at in range(SLICES)]
             scale = self.mean * SLICES / sum(values)
             return [(value * scale, 1 / SLICES) for value in values]

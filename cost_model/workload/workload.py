@@ -86,7 +86,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Volume asked for in the endpoint configuration."""
 
     def __post_init__(self) -> None:
-        refuse([*endless(self), *self._contradictions()])
+        refuse(endless(self) or self._contradictions())
 
     def _contradictions(self) -> list[str]:
         problems = []
@@ -141,7 +141,8 @@ class Workload(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return problems
 
     def __hash__(self) -> int:
-        return hash(msgspec.json.encode(self))  # its tables have no hash of their own
+        # Its tables have no hash of their own, and equal workloads need equal ones only.
+        return hash((self.name, self.requests_per_second, self.documents_per_request, self.tokens_per_document))
 
     # The rates.
 
