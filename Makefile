@@ -3,6 +3,7 @@
 #   make demo    the whole thread on this machine: weights to ranked answers to a bill
 #   make test    lint, types, import contracts and tests
 #   make reference  docs/reference/ from the code
+#   make validate  predictions beside what was published or measured: docs/validation.md
 #   make fuzz    100,000 generated requests, none of which may be answered with 500
 #   make image   builds the container images and sends them real requests (needs podman)
 #   make lock    pins anew what the images install
@@ -18,7 +19,7 @@ CDK_CLI := aws-cdk@2.1148.1
 UV := uv==0.13.9
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test clients fuzz reference image lock setup lint format golden clean
+.PHONY: demo test clients fuzz reference validate image lock setup lint format golden clean
 
 demo: setup
 	@$(BIN)/python -m demo
@@ -28,6 +29,9 @@ test: setup clients lint
 
 reference: setup
 	@$(BIN)/python -m tools.reference
+
+validate: setup
+	@$(BIN)/python -m tools.validate
 
 fuzz: setup
 	@FUZZ_COUNT=100000 FUZZ_SEED="$${FUZZ_SEED:-$$(date +%s)}" $(BIN)/python -m pytest -q tests/inference_container/test_fuzz.py

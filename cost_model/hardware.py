@@ -139,7 +139,7 @@ def load_hardware() -> HardwareTable:
 
 
 def effective_cores(cores: float, speedup_of_two: float | None = None) -> float:
-    """Cores that n cores are worth to one process of as many threads: Amdahl's law through what two were measured to do.
+    """What n cores are worth to one process of as many threads: Amdahl's law through what two were measured to do.
 
     With a speed-up of s on two, the serial share is f = 2/s - 1, and n cores are worth 1 / (f + (1 - f) / n); below
     one core the share of the core itself.

@@ -11,6 +11,7 @@ import math
 from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -18,6 +19,7 @@ from cost_model.gpu import encoder_parameters
 from cost_model.service_time import Speed
 from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.catalog.models import Model
+from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.manifest import Dtype, Engine
 
 TABLE = Path(__file__).with_name("memory.toml")
@@ -28,6 +30,9 @@ BYTES: dict[Dtype, int] = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
 TOKENS_AT_ONCE = 1024
 """What a worker takes through its graph at once; a longer document goes alone."""
 
+BERT_PIECES = 31_000
+"""BERT's vocabularies are smaller."""
+
 LONG = 3072
 """Tokens from which on OpenVINO takes a JinaBERT document through graphs of their own."""
 
@@ -36,9 +41,13 @@ WORKER_MIB = 256
 """What the container counts for its front and for a worker beside its weights when it decides how many to start."""
 
 
+TokenizerKind = Literal["wordpiece", "bpe", "unigram"]
+
+
 class Front(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     base: float
-    per_1000_tokens_of_vocabulary: float
+    tokenizer: dict[TokenizerKind, float]
+    """MiB for each thousand of its pieces."""
 
 
 class EngineMemory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,14 +55,18 @@ class EngineMemory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     base: float
     """Interpreter and library."""
-    constants: float
-    kernels: dict[Dtype, float]
+    held: dict[Dtype, float]
+    """By what it computes in."""
     at_work: float
     """What the first requests leave behind: kernels for their shapes, arenas of the allocator."""
     hidden_states: float
     """Of each token in a batch, held at once, in fp32."""
     hidden_states_long: float
     """The same of a document that goes through an engine of its own, for which the weights are held once more."""
+    relative_tables: float
+    """Of DeBERTa: projected tables of positions, (layers, positions, hidden) in fp32."""
+    relative_scores: float
+    """Of DeBERTa: scores of every token in a batch by every position, (heads, tokens, positions) in fp32."""
 
 
 class MemoryTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,36 +118,60 @@ def weights_mib(model: Model, dtype: Dtype) -> float:
 
 
 def memory_of(
-    model: Model, engine: Engine, dtype: Dtype, *, workers: int = 1, longest_tokens: float = 512
+    model: Model, engine: Engine, dtype: Dtype, *, workers: int = 1, longest_tokens: float = 512, seeded: bool = False
 ) -> MemoryNeed:
-    """The peak of a server that has seen documents of `longest_tokens`; `dtype` is what it computes in."""
+    """The peak of a server that has seen documents of `longest_tokens`; `dtype` is what it computes in.
+
+    A `seeded` model has a tokenizer of a few hundred pieces.
+    """
     table = load_memory()
     own = table.of(engine)
     parameters = encoder_parameters(model.shape) / MIB
-    tokenizer = table.front.per_1000_tokens_of_vocabulary * model.shape.vocabulary / 1000
-    mapped = parameters * BYTES[stored_dtype(engine, dtype)]
-    held = parameters * (own.constants + own.kernels[dtype])
-    hidden_state = model.shape.hidden * 4 / MIB
-    activations = own.hidden_states * hidden_state * min(max(TOKENS_AT_ONCE, longest_tokens), LONG)
-    if longest_tokens >= LONG and model.family == "jinabert" and engine == "openvino":
-        activations = max(activations, held + own.hidden_states_long * hidden_state * longest_tokens)
-    elif longest_tokens >= LONG:
-        activations *= longest_tokens / LONG
+    held = parameters * own.held[dtype]
+    tables, at_work = _at_work(model.shape, own, longest_tokens)
+    if _goes_alone(model.shape, engine, longest_tokens):
+        at_work = max(at_work, own.at_work + held + own.hidden_states_long * longest_tokens * _row(model.shape))
+    pieces = 0 if seeded else model.shape.vocabulary
     return MemoryNeed(
         parts=(
             Part("front", table.front.base),
-            Part("tokenizer", tokenizer),
-            Part("engine", workers * own.base),
-            Part("weights, mapped once", mapped),
-            Part("weights as each engine holds them", workers * held),
-            Part("at work", workers * (own.at_work + activations)),
+            Part("tokenizer", table.front.tokenizer[tokenizer_kind(model.shape)] * pieces / 1000),
+            Part("weights, mapped once", parameters * BYTES[stored_dtype(engine, dtype)]),
+            Part("engines", workers * own.base),
+            Part("weights in engines", workers * (held + tables)),
+            Part("at work", workers * at_work),
         ),
         workers=workers,
     )
 
 
+def tokenizer_kind(shape: Shape) -> TokenizerKind:
+    """Which table the family's published tokenizers have; JinaBERT's larger vocabulary is RoBERTa's kind."""
+    if shape.family in ("xlm-roberta", "deberta-v2"):
+        return "unigram"
+    return "bpe" if shape.family == "jinabert" and shape.vocabulary > BERT_PIECES else "wordpiece"
+
+
+def _at_work(shape: Shape, own: EngineMemory, longest_tokens: float) -> tuple[float, float]:
+    """MiB that one worker holds of tables of positions, and beyond its weights when it has worked."""
+    tokens = max(TOKENS_AT_ONCE, longest_tokens)
+    grown = own.at_work + own.hidden_states * tokens * _row(shape)
+    positions = shape.relative_positions
+    tables = own.relative_tables * shape.layers * positions * _row(shape)
+    return tables, grown + own.relative_scores * shape.heads * tokens * positions * 4 / MIB
+
+
+def _goes_alone(shape: Shape, engine: Engine, longest_tokens: float) -> bool:
+    return engine == "openvino" and shape.family == "jinabert" and longest_tokens >= LONG
+
+
+def _row(shape: Shape) -> float:
+    """MiB of one token's hidden state in fp32."""
+    return shape.hidden * 4 / MIB
+
+
 def stored_dtype(engine: Engine, dtype: Dtype) -> Dtype:
-    """What the artifact holds where the server computes in `dtype`: OpenVINO's is bf16, whatever the CPU makes of it."""
+    """What the artifact holds where the server computes in `dtype`: OpenVINO's is bf16 unless it is int8."""
     return "int8" if dtype == "int8" else "bf16" if engine == "openvino" else dtype
 
 
@@ -146,10 +183,26 @@ def workers_started(model: Model, engine: Engine, dtype: Dtype, *, cores: float,
     return max(1, min(math.floor(cores), int((memory_mb - WORKER_FRONT_MIB) / each)))
 
 
-def memory_needed(model: Model, dtype: Dtype, speed: Speed, *, workers: int = 1) -> tuple[float, str]:
-    """MiB of host memory at the peak of the workload that `speed` was found for, and how it is known."""
-    engine = speed.measured.profile.engine
-    need = memory_of(model, engine, dtype, workers=workers, longest_tokens=speed.longest_tokens)
+def memory_on(
+    model: Model, engine: Engine, dtype: Dtype, *, cores: float, memory_mb: int, longest_tokens: float
+) -> MemoryNeed:
+    """What a server on so many cores needs with as many workers as it starts or, where memory has no room for those,
+    as fit; with one where none does, which is then more than there is."""
+    workers = workers_started(model, engine, dtype, cores=cores, memory_mb=memory_mb)
+    need = memory_of(model, engine, dtype, workers=workers, longest_tokens=longest_tokens)
+    if workers == 1 or need.mib <= memory_mb:
+        return need
+    one = memory_of(model, engine, dtype, longest_tokens=longest_tokens).mib
+    each = (need.mib - one) / (workers - 1)
+    fitting = max(1, math.floor(1 + (memory_mb - one) / each))
+    return memory_of(model, engine, dtype, workers=fitting, longest_tokens=longest_tokens)
+
+
+def memory_needed(model: Model, dtype: Dtype, speed: Speed, *, engine: Engine | None = None) -> tuple[float, str]:
+    """MiB of host memory that one worker needs at the peak of the workload that `speed` was found for, and how it is
+    known; `engine` is the profile's if it isn't told."""
+    engine = engine or speed.measured.profile.engine
+    need = memory_of(model, engine, dtype, longest_tokens=speed.longest_tokens)
     return need.mib, need.basis
 
 

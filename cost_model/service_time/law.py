@@ -119,18 +119,19 @@ def _terms(cells: Sequence[Cell], shape: Shape) -> NDArray[np.float64]:
 
 
 def solve(
-    features: NDArray[np.float64], seconds: NDArray[np.float64]
+    features: NDArray[np.float64], seconds: NDArray[np.float64], known: NDArray[np.float64] | float = 0.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Non-negative coefficients (terms,) of `features` (cells, terms), and the relative residuals (cells,) of
-    `seconds` (cells,)."""
+    """Non-negative coefficients (terms,) of `features` (cells, terms) that with `known` seconds (cells,) come nearest
+    to `seconds` (cells,), and the relative residuals (cells,)."""
     import numpy as np  # noqa: PLC0415
     from scipy.optimize import nnls  # noqa: PLC0415
 
     weighted = features / seconds[:, None]
+    target = np.ones(len(seconds)) - known / seconds
     scale = np.abs(weighted).max(axis=0)
     scale[scale == 0] = 1.0
-    coefficients, _ = nnls(weighted / scale, np.ones(len(seconds)))
-    return coefficients / scale, weighted @ (coefficients / scale) - 1
+    coefficients, _ = nnls(weighted / scale, target)
+    return coefficients / scale, weighted @ (coefficients / scale) - target
 
 
 def _features(cell: Cell, engines: int, token_budget: int) -> tuple[float, float, float, float]:

@@ -82,8 +82,7 @@ def _linear(terms: Callable[[_Figures], tuple[Array, Array]]) -> Fit:
 
     def fit(known: _Figures) -> Predict:
         features, offset = terms(known)
-        weighted = features / (1 - offset / known.seconds)[:, None]
-        coefficients, _ = solve(weighted, known.seconds)
+        coefficients, _ = solve(features, known.seconds, offset)
         return lambda asked: np.asarray(terms(asked)[0] @ coefficients + terms(asked)[1])
 
     return fit
@@ -186,7 +185,7 @@ def fit_gpu_law(source: str = "") -> GpuLaw:
     """What gpu.toml holds: the free terms by all fp16 figures, the error by those that alternate fits left out."""
     figures = _Figures.of(a100_rows("fp16"), "fp16")
     features, offset = roofline_terms(figures)
-    (launch, serial, token, score), _ = solve(features / (1 - offset / figures.seconds)[:, None], figures.seconds)
+    (launch, serial, token, score), _ = solve(features, figures.seconds, offset)
     errors = [
         abs(cell.error) for first in (True, False) for cell in alternate("fp16", CHOSEN, first=first) if not cell.fitted
     ]
