@@ -71,7 +71,8 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
 def mean_of(values: Array, confidence: float = CONFIDENCE) -> Estimate:
     """The mean of a stationary sequence, (n,), by non-overlapping batch means (Law, Kelton: Simulation Modeling and
     Analysis). What doesn't fill a batch is left out; with fewer than two values a batch the interval is endless."""
-    return _sectioned([float(np.mean(part)) for part in _sections(values)], float(np.mean(values)), confidence)
+    mean = float(np.mean(values)) if len(values) else math.nan
+    return _sectioned([float(np.mean(part)) for part in _sections(values)], mean, confidence)
 
 
 def percentile_of(values: Array, percentile: float, confidence: float = CONFIDENCE) -> Estimate:
@@ -82,7 +83,9 @@ def percentile_of(values: Array, percentile: float, confidence: float = CONFIDEN
 
 
 def _percentile(values: Array, percentile: float) -> float:
-    """The smallest value that at least so many percent don't exceed: infinities need no interpolation."""
+    """The smallest value that at least so many percent don't exceed: infinities need no interpolation. NaN of none."""
+    if not len(values):
+        return math.nan
     rank = max(math.ceil(percentile / 100 * len(values) - 1e-9), 1) - 1
     return float(np.partition(values, rank)[rank])
 
