@@ -1,7 +1,7 @@
 """How long a request takes: a law fitted to a measured profile, in the terms of the container's own scheduling.
 
-    lengths ─► moments ◄─ law ◄─ layout ◄─ profile
-                  └─► speed ─► (cost_model.scaling) ─► another machine
+    workload ─► moments ◄─ law ◄─ layout ◄─ profile
+                   └─► speed ─► (cost_model.scaling) ─► another machine
 
 A request is cut into batches (`layout`), a batch takes an engine what the `law` says, and a workload's mean request
 follows from both (`request`). `find_speed` takes the profile that tells most of a model.
@@ -9,7 +9,6 @@ follows from both (`request`). `find_speed` takes the profile that tells most of
 
 from cost_model.service_time.law import Law, fit
 from cost_model.service_time.layout import Layout, lay_out
-from cost_model.service_time.lengths import length_moments, share_longer
 from cost_model.service_time.profiles import PROFILES, MeasuredModel, load_profiles
 from cost_model.service_time.request import Moments, request_moments
 from cost_model.service_time.speed import Speed, find_speed
@@ -24,8 +23,6 @@ __all__ = [
     "find_speed",
     "fit",
     "lay_out",
-    "length_moments",
     "load_profiles",
     "request_moments",
-    "share_longer",
 ]

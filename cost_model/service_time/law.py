@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -122,16 +123,28 @@ def solve(
     features: NDArray[np.float64], seconds: NDArray[np.float64], known: NDArray[np.float64] | float = 0.0
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Non-negative coefficients (terms,) of `features` (cells, terms) that with `known` seconds (cells,) come nearest
-    to `seconds` (cells,), and the relative residuals (cells,)."""
+    to `seconds` (cells,), and the relative residuals (cells,).
+
+    The optimum is the least squares solution of the terms that aren't zero. Which these are is found by trying: for
+    four terms that takes a tenth of the time that importing an optimiser does.
+    """
     import numpy as np  # noqa: PLC0415
-    from scipy.optimize import nnls  # noqa: PLC0415
 
     weighted = features / seconds[:, None]
     target = np.ones(len(seconds)) - known / seconds
     scale = np.abs(weighted).max(axis=0)
     scale[scale == 0] = 1.0
-    coefficients, _ = nnls(weighted / scale, target)
-    return coefficients / scale, weighted @ (coefficients / scale) - target
+    weighted = weighted / scale
+    terms = range(weighted.shape[1])
+    best, least = np.zeros(len(terms)), float(target @ target)
+    for chosen in (list(some) for count in terms for some in combinations(terms, count + 1)):
+        found, *_ = np.linalg.lstsq(weighted[:, chosen], target, rcond=None)
+        residuals = weighted[:, chosen] @ found - target
+        if (found >= 0).all() and (squares := float(residuals @ residuals)) < least:
+            least = squares
+            best = np.zeros(len(terms))
+            best[chosen] = found
+    return best / scale, weighted @ best - target
 
 
 def _features(cell: Cell, engines: int, token_budget: int) -> tuple[float, float, float, float]:

@@ -1,31 +1,24 @@
-"""Lognormal lengths of documents, cut where the model stops to read."""
+"""How many of a workload's documents are longer than what a model reads, and how long the longest are.
+
+Both follow from the mean of cut lengths alone, whatever the distribution: E[min(t, M)] grows with M by P(t > M).
+"""
 
 from __future__ import annotations
 
-import math
-from statistics import NormalDist
-
-from cost_model.workload.distribution import lognormal_moments
+from cost_model.workload import Workload
 
 
-def length_moments(mean: float, cv: float, most: float) -> list[float]:
-    """E[min(t, M)^k] for k from 0 to 4: of lognormal lengths t, cut at M = `most` tokens."""
-    return lognormal_moments(mean, cv, most)
+def share_longer(workload: Workload, most: float) -> float:
+    """P(t > most): the share of the documents that is cut, to within half a token."""
+    return workload.length_moments(most + 0.5)[1] - workload.length_moments(most - 0.5)[1]
 
 
-def share_longer(mean: float, cv: float, most: float) -> float:
-    """P(t > M): the share of such lengths that is cut."""
-    sigma = math.sqrt(math.log1p(cv * cv))
-    if sigma == 0:
-        return float(mean > most)
-    return NormalDist(math.log(mean) - sigma * sigma / 2, sigma).cdf(
-        2 * math.log(mean) - sigma * sigma - math.log(most)
-    )
-
-
-def length_exceeded_by(mean: float, cv: float, share: float) -> float:
-    """The length that only a `share` of them exceeds."""
-    sigma = math.sqrt(math.log1p(cv * cv))
-    if sigma == 0:
-        return mean
-    return math.exp(NormalDist(math.log(mean) - sigma * sigma / 2, sigma).inv_cdf(1 - share))
+def length_exceeded_by(workload: Workload, share: float, most: float) -> float:
+    """The length that only a `share` of the documents exceeds, at most `most`."""
+    if share_longer(workload, most) > share:
+        return most
+    low, high = 1.0, most
+    while high - low > 1:
+        middle = (low + high) / 2
+        low, high = (middle, high) if share_longer(workload, middle) > share else (low, middle)
+    return high

@@ -90,9 +90,7 @@ def find_speed(
         beyond=beyond,
         beyond_ratio=beyond_ratio,
         part=_part(workload, model.max_tokens),
-        longest_tokens=min(
-            length_exceeded_by(workload.tokens_per_document, workload.tokens_cv, RARE), float(model.max_tokens)
-        ),
+        longest_tokens=length_exceeded_by(workload, RARE, model.max_tokens),
     )
 
 
@@ -116,5 +114,5 @@ def _beyond(profile: Profile, workload: Workload) -> tuple[str, float]:
 
 
 def _part(workload: Workload, max_tokens: int) -> str:
-    share = share_longer(workload.tokens_per_document, workload.tokens_cv, max_tokens)
+    share = share_longer(workload, max_tokens)
     return f"cuts {share:.0%} of the documents to {max_tokens:,} tokens" if share >= TELLING_SHARE else ""

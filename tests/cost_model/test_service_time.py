@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from scipy.optimize import nnls
 
 from cost_model.prices.book import Unknown
 from cost_model.service_time import (
@@ -16,14 +17,13 @@ from cost_model.service_time import (
     Speed,
     find_speed,
     fit,
-    length_moments,
     load_profiles,
     request_moments,
-    share_longer,
 )
-from cost_model.service_time.law import TELLING_TOKENS, cross_errors
-from cost_model.service_time.lengths import length_exceeded_by
-from cost_model.workload import Workload
+from cost_model.service_time.law import TELLING_TOKENS, cross_errors, solve
+from cost_model.service_time.lengths import length_exceeded_by, share_longer
+from cost_model.workload import Distribution, Tokens, Workload
+from cost_model.workload.distribution import lognormal_moments
 from rerank_toolkit.catalog.models import find_model
 from rerank_toolkit.catalog.shapes import flops
 from rerank_toolkit.contracts.documents import read, write
@@ -87,6 +87,18 @@ def test_no_coefficient_is_negative_however_odd_the_figures():
     ]  # more work, less time
 
     assert min(coefficients(fitted(cells))) >= 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_solution_is_that_of_non_negative_least_squares(seed):
+    generator = np.random.default_rng(seed)
+    features, seconds = generator.lognormal(0, 2, (12, 4)), generator.lognormal(0, 1, 12)
+
+    coefficients, residuals = solve(features, seconds)
+
+    expected, norm = nnls(features / seconds[:, None], np.ones(12))
+    assert coefficients == pytest.approx(expected, rel=1e-6, abs=1e-12)
+    assert np.linalg.norm(residuals) == pytest.approx(norm)
 
 
 def test_too_few_cells_are_refused():
@@ -161,24 +173,47 @@ def test_moments_of_lengths_that_are_cut_against_drawn_ones(mean, cv, most):
     sigma = math.sqrt(math.log(1 + cv**2))
     drawn = np.random.default_rng(9).lognormal(math.log(mean) - sigma**2 / 2, sigma, 2_000_000).clip(max=most)
 
-    moments = length_moments(mean, cv, most)
+    moments = lognormal_moments(mean, cv, most)
 
     assert moments[0] == pytest.approx(1)
     assert moments[1:] == pytest.approx([(drawn**k).mean() for k in (1, 2, 3, 4)], rel=0.03)
 
 
 def test_lengths_without_spread_are_the_mean_or_the_cut():
-    assert length_moments(100, 0, 512) == [1, 100, 1e4, 1e6, 1e8]
-    assert length_moments(1000, 0, 512) == [512**k for k in range(5)]
+    assert lognormal_moments(100, 0, 512) == [1, 100, 1e4, 1e6, 1e8]
+    assert lognormal_moments(1000, 0, 512) == [512**k for k in range(5)]
 
 
-@pytest.mark.parametrize(("mean", "cv", "most"), [(150, 0.6, 512), (400, 1.0, 512), (600, 0.0, 512), (100, 0.0, 512)])
+@pytest.mark.parametrize(("mean", "cv", "most"), [(150, 0.6, 512), (400, 1.0, 512), (2000, 1.5, 8192)])
 def test_the_share_of_longer_ones_against_drawn_ones(mean, cv, most):
     sigma = math.sqrt(math.log(1 + cv**2))
     drawn = np.random.default_rng(9).lognormal(math.log(mean) - sigma**2 / 2, sigma, 1_000_000)
 
-    assert share_longer(mean, cv, most) == pytest.approx((drawn > most).mean(), abs=0.002)
-    assert share_longer(mean, cv, length_exceeded_by(mean, cv, 0.01)) == pytest.approx(0.01 if cv else 0.0)
+    workload = msgspec.structs.replace(WORKLOAD, tokens_per_document=mean, tokens_cv=cv)
+    assert share_longer(workload, most) == pytest.approx((drawn > most).mean(), abs=0.002)
+    longest = length_exceeded_by(workload, 0.01, 100_000)
+    assert share_longer(workload, longest + 1) <= 0.01 <= share_longer(workload, longest - 2)
+
+
+def test_documents_of_one_length_are_all_as_long_as_the_longest():
+    alike = msgspec.structs.replace(WORKLOAD, tokens_cv=0.0)
+
+    assert share_longer(alike, 512) == 0
+    assert share_longer(alike, 100) == 1
+    assert length_exceeded_by(alike, 0.0001, 8192) == pytest.approx(150, abs=1)
+
+
+def test_the_longest_of_a_histogram_is_its_longest_and_at_most_what_the_model_reads():
+    sampled = Workload(
+        requests_per_second=1,
+        documents_per_request=25,
+        tokens_per_document=313,
+        tokens=Tokens(query=Distribution(mean=10), document=Distribution(histogram=((100, 8), (1100, 2))), special=3),
+    )
+
+    assert share_longer(sampled, 512) == pytest.approx(0.2)
+    assert length_exceeded_by(sampled, 0.0001, 8192) == pytest.approx(1113, abs=1)
+    assert length_exceeded_by(sampled, 0.0001, 512) == 512
 
 
 def speed(model: str, *, gpu: bool = False) -> Speed:
