@@ -251,7 +251,7 @@ def _traffic(file: WorkloadFile, trace: Trace | None, basis: list[Basis]) -> Arr
     if trace is None:
         if given.dispersion is None:
             basis.append(Basis("dispersion", "assumed: Poisson"))
-        return given
+        return msgspec.structs.replace(given, hours=given.hourly, week={})
     about = f"{Path(trace.path).name}, {trace.begin:%Y-%m-%d %H:%M} to {trace.end:%Y-%m-%d %H:%M} UTC"
     what = "measured" if file.requests_per_second is None else "stated; the week's course is measured"
     basis.append(Basis("requests_per_second", f"{what}: {about}, {trace.requests:,.0f} requests"))
