@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -74,7 +75,7 @@ def replay(
     json
         Short for --format json.
     """
-    shares = _check(url, start, loads)
+    shares = _check(url, start, loads, out)
     mix = Mix()
     wanted = read_trace(trace) if trace else draw_trace(mix, requests=DRAWN_REQUESTS, seed=seed)
     with ExitStack() as stack:
@@ -104,13 +105,15 @@ def replay(
     print_table(columns, replay_report.rows(report), format=format, title=replay_report.headline(report))
 
 
-def _check(url: str | None, start: Path | None, loads: str) -> list[float]:
+def _check(url: str | None, start: Path | None, loads: str, out: Path | None) -> list[float]:
     """The loads; raises InvalidInput with all faults."""
     faults = []
     if (url is None) == (start is None):
         faults.append(Fault("--url, --start", "name exactly one of them"))
     if url is not None and not url.startswith(("http://", "https://")):
         faults.append(Fault("--url", f"is {url!r}; expected http://HOST:PORT"))
+    if out is not None and not _can_write(out):
+        faults.append(Fault("--out", f"{out} can't be written; expected a file in a folder of yours"))
     shares: list[float] = []
     for text in loads.split(","):
         try:
@@ -125,3 +128,9 @@ def _check(url: str | None, start: Path | None, loads: str) -> list[float]:
     if faults:
         raise InvalidInput("options", faults)
     return shares
+
+
+def _can_write(path: Path) -> bool:
+    """Asked before a quarter of an hour is spent on what goes there."""
+    folder = next(folder for folder in path.absolute().parents if folder.exists())
+    return not path.is_dir() and folder.is_dir() and os.access(path if path.exists() else folder, os.W_OK)

@@ -96,8 +96,9 @@ class Generator:
         start = time.monotonic()
         sent: list[Sent] = []
         for position in self._positions():
+            due_s = time.monotonic() - start + pause_s
             await asyncio.sleep(pause_s)
-            sent.append(await self._send(position, start, time.monotonic() - start))
+            sent.append(await self._send(position, start, due_s))
             if len(sent) > 1 and time.monotonic() - start >= seconds:
                 return sent
         raise RuntimeError("positions ended. This is a bug.")

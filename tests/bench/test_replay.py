@@ -152,6 +152,8 @@ def test_a_trace_of_ones_own_on_a_server_that_runs(jinabert_url, tmp_path):
         (["--url", "localhost", "--loads", "0.5,2,x,0.5"], ["http://HOST:PORT", "'2'", "'x'", "0.5 twice"]),
         (["--url", "http://127.0.0.1:1", "--trace", "none.jsonl"], ["none.jsonl", "can't be read"]),
         (["--url", "http://127.0.0.1:1", "--rounds", 0], ["--rounds"]),
+        (["--url", "http://127.0.0.1:1", "--out", "."], ["--out: . can't be written"]),
+        (["--url", "http://127.0.0.1:1", "--out", "/dev/null/x.json"], ["--out: /dev/null/x.json can't be written"]),
     ],
 )
 def test_what_makes_no_sense_is_refused(tmp_path, arguments, says):
