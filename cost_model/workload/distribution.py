@@ -81,9 +81,14 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     def moments(self, most: float = math.inf, *, shift: float = 0.0) -> list[float]:
         """E[min(x + shift, most)^k] for k from 0 to 4; exact for each form."""
-        if self.mean is not None:
-            return _shifted(self.mean, self.cv, most, shift)
-        return _piecewise_moments(self.pieces(), most, shift)
+        return self.mixed_moments([(shift, 1.0)], most)
+
+    def mixed_moments(self, shifts: Sequence[tuple[float, float]], most: float = math.inf) -> list[float]:
+        """The same where the shift is random, of these values with their probabilities."""
+        if self.mean is None:
+            return _piecewise_moments(self.pieces(), shifts, most)
+        each = [(share, _shifted(self.mean, self.cv, most, shift)) for shift, share in shifts]
+        return [sum(share * moments[k] for share, moments in each) for k in range(MOMENTS)]
 
     def pieces(self) -> Pieces:
         """Of quantiles or a histogram."""
@@ -163,18 +168,21 @@ def _shifted(mean: float, cv: float, most: float, shift: float) -> list[float]:
     return [sum(math.comb(k, j) * shift ** (k - j) * raw[j] for j in range(k + 1)) for k in range(MOMENTS)]
 
 
-def _piecewise_moments(pieces: Pieces, most: float, shift: float) -> list[float]:
+def _piecewise_moments(pieces: Pieces, shifts: Sequence[tuple[float, float]], most: float) -> list[float]:
     """The mean of x^k over a..b is Σ a^j b^(k-j) / (k + 1), which doesn't cancel where the piece is narrow."""
     import numpy as np  # noqa: PLC0415
 
-    low, high = np.minimum(pieces.low + shift, most), np.minimum(pieces.high + shift, most)
-    width = pieces.high - pieces.low
+    values, shares = np.array(shifts).T
+    probability = np.outer(shares, pieces.share)  # (shifts, pieces), as all of these
+    low = np.minimum(values[:, None] + pieces.low, most)
+    high = np.minimum(values[:, None] + pieces.high, most)
+    width = np.broadcast_to(pieces.high - pieces.low, low.shape)
     # Of a piece without width all is below the cut or all at it, and either way its value is `low`.
-    below = np.divide(high - low, width, out=np.ones_like(width), where=width > 0)
+    below = np.divide(high - low, width, out=np.ones_like(low), where=width > 0)
     moments = []
     for k in range(MOMENTS):
         mean = sum((low**j * high ** (k - j) for j in range(k + 1)), np.zeros_like(low)) / (k + 1)
-        moments.append(float((pieces.share * (below * mean + (1 - below) * high**k)).sum()))
+        moments.append(float((probability * (below * mean + (1 - below) * high**k)).sum()))
     return moments
 
 

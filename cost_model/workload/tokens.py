@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from cost_model.workload.distribution import MOMENTS, Distribution
+from cost_model.workload.distribution import Distribution
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,11 +31,8 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
         Exact where queries are of one length or a histogram; else over slices of their distribution.
         """
-        moments = [0.0] * MOMENTS
-        for value, share in self.query.points():
-            of_length = self.document.moments(most, shift=value + self.special)
-            moments = [total + share * moment for total, moment in zip(moments, of_length, strict=True)]
-        return moments
+        around = [(value + self.special, share) for value, share in self.query.points()]
+        return self.document.mixed_moments(around, most)
 
     def draw_pairs(self, rng: np.random.Generator, documents: NDArray[np.int64]) -> NDArray[np.float64]:
         """(documents.sum(),) tokens of each pair, not rounded, of requests with so many documents each."""
