@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -36,6 +36,10 @@ DEFAULT = Path(__file__).parents[1] / "default_workload.toml"
 MOST_BYTES = 16_000_000
 
 CHARACTERS_PER_TOKEN = 4.5
+
+TRACE_FIELDS = ("trace", "trace_column", "trace_period_seconds", "dispersion_seconds")
+SAMPLE_FIELDS = ("sample", "tokenizer", "characters_per_token")
+"""What measuring needs, and can be done with whatever else is wrong."""
 
 Part = TypeVar("Part", bound=msgspec.Struct)
 
@@ -149,7 +153,7 @@ def _presence_faults(written: Mapping[str, Any]) -> list[Fault]:
 
 
 def _measured_trace(written: Mapping[str, Any], folder: Path, faults: list[Fault]) -> Trace | None:
-    arrivals = _sound(written.get("arrivals"), Arrivals)
+    arrivals = _sound_part(written.get("arrivals"), Arrivals, TRACE_FIELDS)
     if arrivals is None or arrivals.trace is None:
         return None
     from cost_model.workload.trace import measure_trace  # noqa: PLC0415  # numpy, for those who have a trace
@@ -167,8 +171,7 @@ def _measured_trace(written: Mapping[str, Any], folder: Path, faults: list[Fault
 
 
 def _measured_sample(written: Mapping[str, Any], folder: Path, faults: list[Fault]) -> Sample | None:
-    names = {name: written[name] for name in ("sample", "tokenizer", "characters_per_token") if name in written}
-    part = _sound(names, WorkloadFile)
+    part = _sound_part(written, WorkloadFile, SAMPLE_FIELDS)
     if part is None or part.sample is None:
         return None
     from cost_model.workload.sample import measure_sample  # noqa: PLC0415
@@ -184,10 +187,12 @@ def _measured_sample(written: Mapping[str, Any], folder: Path, faults: list[Faul
     return None
 
 
-def _sound(part: object, expected: type[Part]) -> Part | None:
-    """The part if it has no faults; those that it has are told with the file's."""
+def _sound_part(written: object, expected: type[Part], fields: Sequence[str]) -> Part | None:
+    """Those fields alone, if they have no faults; whatever has, is told with the file's."""
+    if not isinstance(written, Mapping):
+        return None
     try:
-        return msgspec.convert(part, expected)
+        return msgspec.convert({name: written[name] for name in fields if name in written}, expected)
     except msgspec.ValidationError:
         return None
 

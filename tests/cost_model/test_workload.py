@@ -198,11 +198,15 @@ def test_a_stated_mean_scales_what_a_trace_measured(tmp_path):
 def test_faults_of_file_trace_and_sample_are_told_at_once(tmp_path):
     write(tmp_path, "2026-11-02T08:00:00Z\nnoon\n", "trace.csv")
     write(tmp_path, '{"query": 1, "documents": ["a"]}\nnothing\n', "requests.jsonl")
-    text = 'max_p95_ms = -5\nfree_tear = true\nsample = "requests.jsonl"\narrivals.trace = "trace.csv"\n'
+    text = (
+        'max_p95_ms = -5\nfree_tear = true\nsample = "requests.jsonl"\n'
+        'arrivals = { trace = "trace.csv", dispersion = 0 }\n'
+    )
 
     told = faults_of(write(tmp_path, text))
 
     assert "max_p95_ms: is -5" in told
+    assert "arrivals.dispersion: is 0" in told
     assert "free_tear: is not a known field" in told
     assert "arrivals.trace, trace.csv, line 2: column 1 is 'noon'" in told
     assert "sample, requests.jsonl, line 1: query is 1; expected a text" in told
