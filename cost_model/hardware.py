@@ -215,8 +215,10 @@ def instance_peak(instance: Instance) -> Peak | Unknown:
 
     Unknown, with its reason, for accelerators without an engine, burstable types and GPUs without a known peak.
     """
-    if instance.kind == "accelerator":
-        return Unknown(f"no engine here runs on {instance.accelerator}", "no engine here runs on its accelerator")
+    if instance.accelerator is not None:
+        device = accelerator_peak(instance.accelerator)
+        said = device.formula if isinstance(device, Peak) else instance.accelerator
+        return Unknown(f"no engine here runs on {said}", "no engine here runs on its accelerator")
     if instance.gpu is not None:
         return gpu_peak(instance.gpu)
     if instance.family.startswith("t"):

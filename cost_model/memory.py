@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from cost_model.gpu import encoder_parameters
-from cost_model.service_time import Speed
 from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.catalog.models import Model
 from rerank_toolkit.catalog.shapes import Shape
@@ -117,6 +116,7 @@ def weights_mib(model: Model, dtype: Dtype) -> float:
     return model.parameters * BYTES[dtype] / MIB
 
 
+@lru_cache(maxsize=4096)
 def memory_of(
     model: Model, engine: Engine, dtype: Dtype, *, workers: int = 1, longest_tokens: float = 512, seeded: bool = False
 ) -> MemoryNeed:
@@ -196,14 +196,6 @@ def memory_on(
     each = (need.mib - one) / (workers - 1)
     fitting = max(1, math.floor(1 + (memory_mb - one) / each))
     return memory_of(model, engine, dtype, workers=fitting, longest_tokens=longest_tokens)
-
-
-def memory_needed(model: Model, dtype: Dtype, speed: Speed, *, engine: Engine | None = None) -> tuple[float, str]:
-    """MiB of host memory that one worker needs at the peak of the workload that `speed` was found for, and how it is
-    known; `engine` is the profile's if it isn't told."""
-    engine = engine or speed.measured.profile.engine
-    need = memory_of(model, engine, dtype, longest_tokens=speed.longest_tokens)
-    return need.mib, need.basis
 
 
 def serverless_step(mib: float) -> int | None:

@@ -7,14 +7,13 @@ A candidate carries all that its response time follows from; how it is run and w
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 
 import msgspec
 
 from cost_model.hardware import cpu_dtype, in_dtype
 from cost_model.hosts import Host, LeftOut, find_hosts
 from cost_model.int8 import Int8, find_int8
-from cost_model.memory import MemoryNeed, memory_of, workers_started
+from cost_model.memory import MemoryNeed, memory_on, workers_started
 from cost_model.prices.book import Unknown
 from cost_model.scaling import Scaled, measured_here, scale
 from cost_model.service_time import MeasuredModel, Speed, find_speed
@@ -180,17 +179,11 @@ def _candidate(model: Model, host: Host, way: _Way, speed: Speed | Unknown, work
 
 def _memory(model: Model, host: Host, way: _Way, speed: Speed) -> MemoryNeed:
     """With as many workers as the container starts, or as many fewer as have room."""
-    cores = 1.0 if host.peak.on_gpu else host.peak.cores
-    most = workers_started(model, way.engine, way.dtype, cores=cores, memory_mb=host.memory_mb)
-    memory = _memory_of(model, way.engine, way.dtype, most, speed.longest_tokens)
-    if most == 1 or memory.mib <= host.memory_mb:
-        return memory
-    one = _memory_of(model, way.engine, way.dtype, 1, speed.longest_tokens)
-    each = (memory.mib - one.mib) / (most - 1)
-    fit = max(1, min(most, 1 + int((host.memory_mb - one.mib) / each)))
-    return _memory_of(model, way.engine, way.dtype, fit, speed.longest_tokens)
-
-
-@lru_cache(maxsize=4096)
-def _memory_of(model: Model, engine: Engine, dtype: Dtype, workers: int, longest_tokens: float) -> MemoryNeed:
-    return memory_of(model, engine, dtype, workers=workers, longest_tokens=longest_tokens)
+    return memory_on(
+        model,
+        way.engine,
+        way.dtype,
+        cores=1.0 if host.peak.on_gpu else host.peak.cores,
+        memory_mb=host.memory_mb,
+        longest_tokens=speed.longest_tokens,
+    )
