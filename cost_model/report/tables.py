@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import msgspec
 
@@ -81,43 +82,46 @@ def _fields(struct: msgspec.Struct) -> list[tuple[str, object]]:
 
 
 def option_table(view: View) -> Table:
-    return Table(
-        title="Options",
-        columns=(
-            Column("Mark"),
-            Column("Model"),
-            Column("Engine"),
-            Column("Kind"),
-            Column("On"),
-            Column("Region"),
-            Column("×", "right"),
-            Column("$ a month", "right"),
-            Column("$ per million documents", "right"),
-            Column("$ per 1,000 queries", "right"),
-            Column("p50 ms", "right"),
-            Column("p95 ms", "right"),
-            Column("p99 ms", "right"),
-            Column("Busy", "right"),
-            Column("Memory needed, MiB", "right"),
-            Column("of", "right"),
-            Column(view.workload.quality_name, "right"),
-            Column("Speed"),
-            Column("Times"),
-        ),
-        rows=tuple(_option(row) for row in view.rows),
+    """The best of each model and kind: within the limits before beyond them, then the cheapest; and the contenders."""
+    groups = {(row.model.id, row.kind): row for row in sorted(view.rows, key=_rank, reverse=True)}
+    best = {id(row) for row in (*groups.values(), *view.contenders)}
+    several = len(view.regions) > 1
+    columns = (
+        Column("Mark"),
+        Column("Model"),
+        Column("Kind"),
+        Column("On"),
+        *((Column("Region"),) if several else ()),
+        Column("Engine"),
+        Column("$ a month", "right"),
+        Column("$/M documents", "right"),
+        Column("$/1,000 queries", "right"),
+        Column("p50 ms", "right"),
+        Column("p95 ms", "right"),
+        Column("p99 ms", "right"),
+        Column("Busy", "right"),
+        Column("MiB needed", "right"),
+        Column(view.workload.quality_name, "right"),
+        Column("Speed"),
+        Column("Times"),
     )
+    shown = [row for row in view.rows if id(row) in best]
+    return Table(title="Options", columns=columns, rows=tuple(_option(row, several=several) for row in shown))
 
 
-def _option(row: Row) -> tuple[Cell, ...]:
-    mark = "✓ chosen" if row.chosen else "◆ front" if row.pareto else ""
+def _rank(row: Row) -> tuple[bool, Decimal, float]:
+    return not row.within, row.monthly_cost, row.p95_ms
+
+
+def _option(row: Row, *, several: bool) -> tuple[Cell, ...]:
+    mark = "✓" if row.chosen else "◆" if row.pareto else ""
     return (
-        text(mark if row.within else f"{mark} ! beyond a limit".strip()),
+        text(mark if row.within else f"{mark} !".strip()),
         text(row.model.alias),
-        text(f"{row.engine} {row.dtype}"),
         text(KINDS[row.kind].label),
         text(row.place),
-        text(row.region),
-        number(row.count),
+        *((text(row.region),) if several else ()),
+        text(f"{row.engine} {row.dtype}"),
         money(row.monthly_cost, complete=row.complete),
         money(row.per_million_documents, complete=row.complete),
         money(row.per_thousand_queries, complete=row.complete),
@@ -126,7 +130,6 @@ def _option(row: Row) -> tuple[Cell, ...]:
         number(row.p99_ms),
         number(row.utilisation, ".0%"),
         number(row.memory_needed),
-        number(row.memory_there),
         number(row.quality, ".4g"),
         Cell(row.known_by, row.known_by, row.basis),
         text(row.timed),

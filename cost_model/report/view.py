@@ -125,7 +125,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     def speed_source(self) -> Source:
         """How the speeds of the rows are known, and from what."""
         words = " or ".join(sorted({row.known_by for row in self.rows}))
-        return Source("Speed", f"{words} from {self._profiles}; the table of all options has the basis of each")
+        return Source("Speed", f"{words} from {self._profiles}; the table of options has the basis of each")
 
     @property
     def profile_source(self) -> Source:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
 import altair as alt
+import vl_convert
+
+VEGA_LITE = ".".join(alt.SCHEMA_VERSION.removeprefix("v").split(".")[:2])
 
 WIDTH, HEIGHT = 660, 340
 INK, MUTED, GRID, PAPER = "var(--ink)", "var(--muted)", "var(--grid)", "var(--paper)"
@@ -62,7 +64,9 @@ def data(values: Values) -> alt.InlineData:
 
 def lines(values: Values, x: alt.X, y: alt.Y, *, names: Sequence[str], colours: Sequence[str]) -> alt.Chart:
     """A line for each name in the rows' `line`, told apart by colour and by dashes."""
-    legend = alt.Legend(columns=3, symbolSize=900, symbolType="stroke")  # long enough to show the dashes
+    legend = alt.Legend(
+        columns=2 if max(map(len, names)) > 25 else 5, symbolSize=900, symbolType="stroke"
+    )  # long enough to show the dashes
     dashes = [DASHES[at % len(DASHES)] for at in range(len(names))]
     chart: alt.Chart = (
         alt.Chart(data(values))
@@ -79,9 +83,8 @@ def lines(values: Values, x: alt.X, y: alt.Y, *, names: Sequence[str], colours: 
 
 def svg(chart: alt.TopLevelMixin, *, id: str, title: str, description: str) -> str:
     """The chart as an SVG element with that title and description; `id` keeps its names apart from other charts'."""
-    drawn = io.StringIO()
-    chart.configure(**CONFIG).save(drawn, format="svg")
-    return _embedded(ElementTree.fromstring(drawn.getvalue()), id, title, description)
+    drawn = vl_convert.vegalite_to_svg(chart.configure(**CONFIG).to_dict(), vl_version=VEGA_LITE)
+    return _embedded(ElementTree.fromstring(drawn), id, title, description)
 
 
 def _embedded(root: ElementTree.Element, id: str, title: str, description: str) -> str:
