@@ -25,7 +25,9 @@ def section(_: Path) -> str:
     return markdown.join(
         f"`{measured.conditions['command']}` on {measured.conditions['measured_at'][:10]}: {hardware['cpu_model']} "
         f"({hardware['instruction_set']}), {hardware['physical_cores']} cores; {measured.conditions['workload']}. "
-        f"The parts were measured on {load_memory().measured}. In MiB; RSS is the sum of each process's own peak.",
+        f"The parts (`cost_model/memory.toml`) were read on {load_memory().measured} off the first eight and the two "
+        "mxbai; MiniLM-L-4 and L-12, bge and the servers of two workers had no part in them. In MiB; RSS is the sum of "
+        "each process's own peak.",
         markdown.table(
             [
                 "model",
