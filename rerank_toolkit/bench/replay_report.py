@@ -104,7 +104,7 @@ def headline(report: ReplayReport) -> str:
         f"{report.model}, {report.engine} {report.dtype}, {report.workers} workers on {report.logical_cpus} CPUs "
         f"({report.conditions.hardware.cpu_model})\n"
         f"{capacity / report.mean_tokens:.2f} requests/s saturated, of {documents:.1f} documents and "
-        f"{report.mean_tokens:,.0f} tokens each; medians of {len(report.rounds)} rounds"
+        f"{report.mean_tokens:,.0f} tokens each; medians over the rounds ({len(report.rounds)})"
     )
 
 

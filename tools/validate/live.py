@@ -38,7 +38,7 @@ def page(found: LiveValidation) -> str:
     return markdown.join(
         f"{found.model}, {found.engine} {found.dtype}, {found.workers} workers on {hardware.cpu_model} "
         f"({hardware.instruction_set}), {hardware.physical_cores} cores, measured on {found.measured_at:%Y-%m-%d}; "
-        f"{found.workload}. Medians of {found.rounds} rounds.",
+        f"{found.workload}. Medians over the rounds ({found.rounds}).",
         markdown.table(HEADS, [_row(one) for one in found.compared]),
         "*Predicted* from lone requests and saturation of the same round; *foreseen* by the profile that the cost "
         "model ships, which was recorded at another time.",
