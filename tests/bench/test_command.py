@@ -73,7 +73,7 @@ def test_what_cannot_be_measured_is_refused(tmp_path, arguments, code, says):
 
 @pytest.mark.parametrize(
     ("interrupt", "phase", "seconds"),
-    [((signal.SIGINT, 130), "saturating", "2"), ((signal.SIGTERM, 143), "seeded random weights", "60")],
+    [((signal.SIGINT, 130), "saturating", "12"), ((signal.SIGTERM, 143), "seeded random weights", "60")],
 )
 def test_an_interrupt_leaves_nothing_behind(small_jinabert, tmp_path, interrupt, phase, seconds):
     number, code = interrupt
