@@ -27,6 +27,21 @@ app.command(
     name="report",
     help="A comparison as one HTML file that needs no network: pictures, tables and all sources.",
 )
+app.command(
+    "cost_model.cli_breakeven:breakeven",
+    name="breakeven",
+    help="The volumes at which real-time, serverless, async and the others cross, and what smaller models save there.",
+)
+app.command(
+    "cost_model.cli_plan:plan",
+    name="plan",
+    help="Write the plan of the cheapest real-time endpoint within the limits, for `cdk deploy -c plan=FILE`.",
+)
+app.command(
+    "cost_model.cli_whatif:whatif",
+    name="whatif",
+    help="What a change of traffic, prices or limits does to the choice and to the bill.",
+)
 app.command("cost_model.cli_prices:app", name="prices", help="The prices that every figure stands on.")
 app.command("cost_model.cli_workload:workload", name="workload", help="What a workload file comes to, trace and all.")
 

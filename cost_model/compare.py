@@ -196,6 +196,12 @@ def is_fast(option: Option, workload: Workload) -> bool:
     return workload.slo_ms is None or option.limited_ms <= workload.slo_ms
 
 
+def keeps_time(mode: Mode, sizing: Sizing, workload: Workload) -> bool:
+    """Whether the size carries the load within the workload's limit and the endpoint's own."""
+    in_time = workload.slo_ms is None or round(sizing.limited * 1000, 2) <= workload.slo_ms
+    return in_time and _too_much(mode, sizing) is None
+
+
 def is_good(option: Option, workload: Workload) -> bool:
     """An unknown quality meets no floor."""
     return workload.min_quality is None or (option.quality is not None and option.quality >= workload.min_quality)

@@ -30,6 +30,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     engines: tuple[Engine, ...] = ENGINES
     dtypes: tuple[Dtype, ...] = DTYPES
 
+    def of_models(self, models: tuple[Model, ...]) -> Question:
+        return msgspec.structs.replace(self, models=models)
+
 
 def answer(
     question: Question,

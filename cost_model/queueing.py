@@ -24,6 +24,7 @@ two fifths too slow. With lengths that spread twice as wide p99 is up to a fifth
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,7 +134,8 @@ def refused_share(load: Array, containers: Array, mix: Mix = ((1.0, 1.0),)) -> A
     return refused
 
 
-def load_for(refused: float, containers: int, mix: Mix = ((1.0, 1.0),)) -> float:
+@lru_cache(maxsize=1024)
+def load_for(refused: float, containers: int, mix: tuple[tuple[float, float], ...] = ((1.0, 1.0),)) -> float:
     """The largest load of which so many containers refuse at most that share, by bisection."""
     low, high = 0.0, float(containers)  # at a load of their number containers refuse more than a share that is borne
     for _ in range(BISECTIONS):

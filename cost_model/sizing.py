@@ -45,6 +45,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """Mean time beyond queue and that: transport, tokenising, and what a request alone loses with engines idle."""
     start: Array
     """From the start of the server to its first answer; NaN where it isn't known."""
+    knees: dict[tuple[float, float], Array] = msgspec.field(default_factory=dict)
+    """Of single instances under Poisson arrivals, by limit and percentile: the rate doesn't move them."""
 
     @classmethod
     def of(cls, candidates: Sequence[Candidate]) -> Demand:
@@ -70,8 +72,8 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     """That instances are paid for, or units kept ready, in a month and over all of them; 0 where requests are paid."""
     utilisation: Array
     """Of what runs in the busiest hour."""
-    headroom: Array
-    """How much more traffic it can take before a limit breaks, as a share; NaN where nothing bounds it."""
+    headroom: Callable[[], Array]
+    """How much more traffic it can take before a limit breaks, as a share (n,); NaN where nothing bounds it."""
     cold: Array
     """Share of the requests that wait for something to start."""
     billed: Array
@@ -101,9 +103,12 @@ class Sizing(msgspec.Struct, frozen=True, kw_only=True):
     """At the percentile that the workload limits."""
 
 
-def size_rows(sizes: Sizes, demand: Demand, workload: Workload) -> list[Sizing | None]:
-    """One by one; None where none are enough."""
-    p50, p95, p99 = (sizes.respond(share) for share in (0.50, 0.95, 0.99))
+def size_rows(sizes: Sizes, demand: Demand, workload: Workload, *, only_limits: bool = False) -> list[Sizing | None]:
+    """One by one; None where none are enough. With `only_limits` p50, p99 and headroom are left NaN."""
+    p95 = sizes.respond(0.95)
+    p50 = p99 = headroom = np.full_like(p95, np.nan)
+    if not only_limits:
+        p50, p99, headroom = sizes.respond(0.50), sizes.respond(0.99), sizes.headroom()
     percentile = workload.slo_percentile
     limited = p95 if percentile == 95 else sizes.respond(percentile / 100)
     columns = (
@@ -111,7 +116,7 @@ def size_rows(sizes: Sizes, demand: Demand, workload: Workload) -> list[Sizing |
         sizes.least,
         sizes.hours,
         sizes.utilisation,
-        sizes.headroom,
+        headroom,
         sizes.cold,
         sizes.billed,
         sizes.spilled,
@@ -215,12 +220,23 @@ def knee(demand: Demand, workload: Workload, limit_s: float, count: Array) -> Ar
     return np.where(low > LEAST_BUSY, low, 0.0)
 
 
+def knee_alone(demand: Demand, workload: Workload, limit_s: float) -> Array:
+    """The knee of a single instance."""
+    one = np.ones_like(demand.service)
+    if workload.dispersion > 1:
+        return knee(demand, workload, limit_s, one)
+    key = (limit_s, workload.slo_percentile)
+    if key not in demand.knees:
+        demand.knees[key] = knee(demand, workload, limit_s, one)
+    return demand.knees[key]
+
+
 def fewest_instances(demand: Demand, workload: Workload, limit_s: float, load: Array) -> Array:
     """Fewest that are busy at most as the workload allows and keep the limit.
 
     Where even an idle one is too slow for the limit, the fewest for the utilisation alone.
     """
-    alone = knee(demand, workload, limit_s, np.ones_like(load))
+    alone = knee_alone(demand, workload, limit_s)
     least = queueing.servers_for_utilisation(load, workload.max_utilisation)
     enough = np.maximum(least, np.ceil(load / np.where(alone > 0, alone, np.inf) - 1e-9))
     return fewest(least, enough, partial(_too_slow, demand, workload, limit_s, load))

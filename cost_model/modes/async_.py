@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from cost_model import queueing
 from cost_model.components import MONTH_HOURS
 from cost_model.delays import load_delays
 from cost_model.hosts import Service
@@ -18,7 +17,7 @@ from cost_model.modes.limits import too_much
 from cost_model.options import Candidate
 from cost_model.prices.book import Unknown
 from cost_model.queueing import Array
-from cost_model.sizing import Demand, Respond, Sizes, Sizing, respond
+from cost_model.sizing import Demand, Respond, Sizes, Sizing, knee_alone, limit_of, respond
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.contracts import usage
@@ -31,17 +30,18 @@ def offered(candidate: Candidate, workload: Workload) -> Unknown | None:
 
 
 def size(demand: Demand, workload: Workload) -> Sizes:
+    bearable = bearable_utilisation(demand, workload)
     rates = np.asarray(workload.hourly_rates, dtype=float)  # (168,)
     distinct, times = np.unique(rates, return_counts=True)
     up, cold = np.zeros_like(demand.service), np.zeros_like(demand.service)
     for rate, hours in zip(distinct.tolist(), times.tolist(), strict=True):
         if rate == 0:
             continue
-        share, waits = up_time(rate, demand.service, workload.max_utilisation)
+        share, waits = up_time(rate, demand.service, bearable)
         up += share * hours
         cold += waits * rate * hours
-    count = queueing.servers_for_utilisation(workload.peak_rate * demand.service, workload.max_utilisation)
     load = workload.peak_rate * demand.service
+    count = np.maximum(np.ceil(load / bearable - 1e-9), 1.0)
     cold = cold / float(rates.sum())
     nothing = np.zeros_like(load)
     return Sizes(
@@ -49,7 +49,7 @@ def size(demand: Demand, workload: Workload) -> Sizes:
         least=nothing,
         hours=up * MONTH_HOURS / rates.size,
         utilisation=load / count,
-        headroom=np.full_like(load, np.nan),
+        headroom=lambda: np.full_like(load, np.nan),
         cold=cold,
         billed=nothing,
         spilled=nothing,
@@ -57,13 +57,20 @@ def size(demand: Demand, workload: Workload) -> Sizes:
     )
 
 
-def up_time(rate: float, service: Array, max_utilisation: float) -> tuple[Array, Array]:
+def bearable_utilisation(demand: Demand, workload: Workload) -> Array:
+    """The most that an instance may be busy (n,): the workload's bound or, below it, where a limit still holds."""
+    limit_s = limit_of(workload, load_limits().async_.timeout_s) - load_delays().async_.around_s
+    alone = knee_alone(demand, workload, limit_s)
+    return np.where(alone > 0, np.minimum(alone, workload.max_utilisation), workload.max_utilisation)
+
+
+def up_time(rate: float, service: Array, bearable: Array) -> tuple[Array, Array]:
     """Instances that are paid for on average (n,), and the share of requests that wait for a start."""
     delays = load_delays()
     setup = delays.async_.wake_s + delays.instance.start_s
     load = rate * service
-    several = np.ceil(load / max_utilisation - 1e-9)
-    busy_period = service / (1 - np.minimum(load, max_utilisation))
+    several = np.ceil(load / bearable - 1e-9)
+    busy_period = service / (1 - np.minimum(load, bearable))
     # Times of a cycle × the probability that an idle period outlasts the delay, for they overflow without it.
     ends = np.exp(-rate * delays.tracking.in_s)
     paid = ends * (delays.instance.start_s + (1 + rate * setup) * busy_period) + (1 - ends) * (1 / rate + busy_period)

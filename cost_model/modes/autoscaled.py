@@ -24,7 +24,7 @@ from cost_model.modes.limits import too_much
 from cost_model.options import Candidate
 from cost_model.prices.book import Unknown
 from cost_model.queueing import Array
-from cost_model.sizing import Demand, Sizes, Sizing, knee, limit_of, respond
+from cost_model.sizing import Demand, Sizes, Sizing, knee_alone, limit_of, respond
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.contracts import usage
@@ -69,7 +69,7 @@ def size(demand: Demand, workload: Workload) -> Sizes:
         least=hourly.min(axis=1),
         hours=paid_hours(hourly) * MONTH_HOURS / rates.size,
         utilisation=load / count,
-        headroom=MOST_INSTANCES * most * bearable / (workload.peak_rate * demand.service) - 1,
+        headroom=lambda: MOST_INSTANCES * most * bearable / (workload.peak_rate * demand.service) - 1,
         cold=nothing,
         billed=nothing,
         spilled=nothing,
@@ -83,7 +83,7 @@ def use(candidate: Candidate, sizing: Sizing, workload: Workload) -> list[usage.
 
 def knee_utilisation(demand: Demand, workload: Workload, limit_s: float) -> Array:
     """The most that one instance may be busy: at the knee, and never beyond the workload's bound."""
-    alone = knee(demand, workload, limit_s, np.ones_like(demand.service))
+    alone = knee_alone(demand, workload, limit_s)
     return np.where(alone > 0, np.minimum(alone, workload.max_utilisation), workload.max_utilisation)
 
 
@@ -112,7 +112,7 @@ def target(candidate: Candidate, workload: Workload) -> Target:
     """What target tracking of this candidate is told, and where it comes from."""
     demand = Demand.of([candidate])
     limit_s = limit_of(workload, load_limits().realtime.timeout_s)
-    alone = float(knee(demand, workload, limit_s, np.ones(1))[0])
+    alone = float(knee_alone(demand, workload, limit_s)[0])
     bearable = float(knee_utilisation(demand, workload, limit_s)[0])
     rate, factor = bearable / float(demand.service[0]), safety(workload)
     invocations = math.floor(rate * 60 * factor * 100) / 100

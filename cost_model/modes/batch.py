@@ -48,7 +48,7 @@ def size(demand: Demand, workload: Workload) -> Sizes:
         least=nothing,
         hours=jobs * count * np.maximum(seconds, 60) / 3600,
         utilisation=work / (count * seconds),
-        headroom=count * (period - start) / work - 1,
+        headroom=lambda: count * (period - start) / work - 1,
         cold=np.ones_like(work),
         billed=nothing,
         spilled=nothing,

@@ -37,7 +37,7 @@ def always_on(demand: Demand, workload: Workload, timeout_s: float) -> Sizes:
         least=count,
         hours=count * MONTH_HOURS,
         utilisation=load / count,
-        headroom=np.maximum(knee(demand, workload, limit_s, count) * count / load - 1, -1.0),
+        headroom=lambda: np.maximum(knee(demand, workload, limit_s, count) * count / load - 1, -1.0),
         cold=nothing,
         billed=nothing,
         spilled=nothing,

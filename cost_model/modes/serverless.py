@@ -44,7 +44,6 @@ def by_request(demand: Demand, workload: Workload, *, most: int) -> Sizes:
     load = workload.peak_rate * (demand.service + demand.around)
     fewest = queueing.containers_for(load, REFUSED, most, mix)
     count = np.where(fewest > most, np.inf, fewest)
-    bearable = queueing.load_for(REFUSED, most, mix)
     cold = queueing.cold_share(workload.peak_rate, load, load_delays().container.keep_warm_s, most)
     nothing = np.zeros_like(load)
     return Sizes(
@@ -52,7 +51,7 @@ def by_request(demand: Demand, workload: Workload, *, most: int) -> Sizes:
         least=nothing,
         hours=nothing,
         utilisation=load / count,
-        headroom=bearable / load - 1,
+        headroom=lambda: queueing.load_for(REFUSED, most, mix) / load - 1,
         cold=cold,
         billed=np.ceil((demand.service + demand.around) * 1000 - 1e-9) / 1000,  # by the millisecond
         spilled=nothing,

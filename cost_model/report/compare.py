@@ -12,7 +12,8 @@ import msgspec
 
 from cost_model.compare import Comparison, Option, is_affordable, is_fast, is_good, may_be_chosen, meets
 from cost_model.components import cents, plain
-from cost_model.modes import OFFLINE, SAGEMAKER
+from cost_model.hosts import Host
+from cost_model.modes import OFFLINE, SAGEMAKER, Mode
 from cost_model.prices.book import PriceBook
 from cost_model.report.estimate import component_document, prices_document
 from cost_model.workload import Workload
@@ -247,7 +248,7 @@ def _row(option: Option, workload: Workload, *, region: bool) -> tuple[str, ...]
         mark,
         candidate.model.alias,
         *([option.region] if region else []),
-        place(option),
+        place(option.mode, candidate.host),
         count(option),
         candidate.dtype,
         dear + cents(option.monthly_cost, complete=option.complete),
@@ -262,11 +263,9 @@ def _row(option: Option, workload: Workload, *, region: bool) -> tuple[str, ...]
     )
 
 
-def place(option: Option) -> str:
-    """Where and how it runs, without the count."""
-    label = option.candidate.host.label
-    words = {"autoscaled": "autoscaled", "provisioned": "provisioned", "async": "async", "batch": "batch"}
-    return f"{label} {words[option.mode]}" if option.mode in words else label
+def place(mode: Mode, host: Host) -> str:
+    """Where and how something runs, without the count."""
+    return f"{host.label} {mode}" if mode in ("autoscaled", "provisioned", "async", "batch") else host.label
 
 
 def count(option: Option) -> str:

@@ -1,0 +1,93 @@
+"""`rerank cost plan`: the plan of the cheapest endpoint within the limits, and what it changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from cost_model.cli_options import Asked
+from cost_model.modes import MODES, Mode
+from cost_model.planner import PLANNED, compare_plans, make_plan, read_plan, write_plan
+from cost_model.question import answer
+from cost_model.report.compare import left_out_lines
+from cost_model.report.plan import (
+    BILL_COLUMNS,
+    CHANGE_COLUMNS,
+    bill_rows,
+    change_rows,
+    difference_note,
+    plan_document,
+    plan_notes,
+)
+from rerank_toolkit.console import Format, print_json, print_table, print_text, say
+from rerank_toolkit.contracts.errors import InvalidInput, NothingMeetsConstraints
+from rerank_toolkit.contracts.faults import Fault
+
+
+def plan(
+    *,
+    asked: Asked | None = None,
+    out: Path | None = None,
+    diff: Path | None = None,
+    format: Format = "table",
+    as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False,
+) -> None:
+    """Write the plan of the cheapest real-time endpoint within the limits, for `cdk deploy -c plan=FILE`.
+
+    Prints its bill, how much more traffic it takes, the runner-up and the commands that deploy it. With several
+    regions the cheapest is planned.
+
+    Parameters
+    ----------
+    out
+        File to write the plan to; what is there and is no plan stays as it is.
+    diff
+        A plan of before: says what changes, and what it saves.
+    format
+        table, json, markdown or csv.
+    as_json
+        The same as --format json, with the plan in it.
+    """
+    asked = asked or Asked()
+    question, prices, measured = asked.question()
+    old = None if diff is None else read_plan(diff, "name the plan of before with --diff")
+    question = msgspec.structs.replace(question, modes=_modes(asked.mode))
+    comparison = answer(question, prices, measured)
+    chosen = comparison.chosen
+    if chosen is None:
+        why_nothing = [] if comparison.options else left_out_lines(comparison)
+        raise NothingMeetsConstraints("\n".join([comparison.reason, *(f"  {line}" for line in why_nothing)]))
+    made = make_plan(chosen, prices)
+    difference = None if old is None else compare_plans(old, made)
+    if out is not None:
+        write_plan(out, made)
+        say(f"wrote {out}")
+    if as_json or format == "json":
+        print_json(plan_document(made, comparison, prices, out=out, difference=difference))
+        return
+    tell = print_text if format == "table" else say
+    tell(f"{made.region}, prices as of {made.price_date}")
+    tell(made.workload)
+    print_table(BILL_COLUMNS, bill_rows(chosen), format=format)
+    for line in plan_notes(made, comparison, chosen, out):
+        tell(line)
+    if difference is not None:
+        tell("")
+        if difference.changes:
+            print_table(CHANGE_COLUMNS, change_rows(difference), format=format)
+        tell(difference_note(difference) if difference.changes else "nothing changes")
+
+
+def _modes(named: tuple[Mode, ...]) -> tuple[Mode, ...]:
+    """Those that can be deployed; raises InvalidInput for others."""
+    faults = [
+        Fault("--mode", f"is {mode}; a plan is for {' or '.join(PLANNED)}, the others can be compared", "not_planned")
+        for mode in named
+        if mode not in PLANNED
+    ]
+    if faults:
+        raise InvalidInput("options", faults)
+    return named or tuple(mode for mode in MODES if mode in PLANNED)

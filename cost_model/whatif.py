@@ -1,0 +1,70 @@
+"""What changes if the traffic, the prices or the limits do: the choice of today, kept and chosen anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import msgspec
+
+from cost_model.compare import Comparison, Option, meets
+from cost_model.prices.book import PriceBook
+from cost_model.question import Question, answer
+from cost_model.service_time import MeasuredModel
+
+
+class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
+    before: Comparison
+    after: Comparison
+    kept: Option | None
+    """What was chosen before, under what holds after; None where it isn't to be had then."""
+
+    @property
+    def kept_meets(self) -> bool:
+        """Whether what was chosen before still keeps the limits."""
+        return self.kept is not None and meets(self.kept, self.after.workload)
+
+    @property
+    def changes_choice(self) -> bool:
+        chosen = self.after.chosen
+        return chosen is None or self.kept is None or not _same(chosen, self.kept)
+
+    @property
+    def dearer(self) -> Decimal | None:
+        """Dollars a month that the best choice costs more after than before."""
+        if self.before.chosen is None or self.after.chosen is None:
+            return None
+        return self.after.chosen.monthly_cost - self.before.chosen.monthly_cost
+
+
+def ask_what_if(before: Question, after: Question, prices: PriceBook, measured: Sequence[MeasuredModel]) -> WhatIf:
+    """Both questions answered; the option chosen for the first is looked for among those of the second."""
+    first, second = answer(before, prices, measured), answer(after, prices, measured)
+    chosen = first.chosen
+    kept = None
+    if chosen is not None:
+        regions = (chosen.region, *after.regions)
+        same = [option for option in second.options if _same_place(option, chosen)]
+        kept = min(same, key=lambda option: regions.index(option.region), default=None)
+    return WhatIf(before=first, after=second, kept=kept)
+
+
+def _same_place(one: Option, other: Option) -> bool:
+    """The same but for region, size and count."""
+    return (
+        one.candidate.model.id,
+        one.candidate.engine,
+        one.candidate.dtype,
+        one.candidate.host.label,
+        one.mode,
+    ) == (
+        other.candidate.model.id,
+        other.candidate.engine,
+        other.candidate.dtype,
+        other.candidate.host.label,
+        other.mode,
+    )
+
+
+def _same(one: Option, other: Option) -> bool:
+    return _same_place(one, other) and one.region == other.region
