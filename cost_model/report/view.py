@@ -12,8 +12,10 @@ from itertools import groupby
 
 import msgspec
 
+from cost_model.breakeven import find_breakeven
 from cost_model.compare import Comparison, Option, may_be_chosen, meets
 from cost_model.components import Component
+from cost_model.crossings import Span
 from cost_model.prices.book import PriceBook
 from cost_model.prices.tables import Origin
 from cost_model.question import Question
@@ -93,6 +95,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """What could not be ranked, and why."""
     measured: tuple[MeasuredModel, ...]
     volumes: tuple[Volume, ...]
+    spans: tuple[Span, ...]
+    """Which way to run the chosen model is the cheapest from where to where, of those to be deployed."""
 
     @property
     def models(self) -> tuple[Model, ...]:
@@ -172,6 +176,8 @@ def make_view(
 ) -> View:
     """The view of the question's answer; costs over volumes are computed for it."""
     rows = [_row(option, comparison) for option in comparison.options]
+    chosen = next((row for row in rows if row.chosen), None)
+    alone = question.of_models((chosen.model,)) if chosen else None
     contenders = _contenders(rows)
     return View(
         made_at=made_at or datetime.now(UTC),
@@ -182,11 +188,12 @@ def make_view(
         rows=tuple(_shown(rows, contenders)),
         options=len(rows),
         contenders=tuple(rows[at] for at in contenders),
-        chosen=next((row for row in rows if row.chosen), None),
+        chosen=chosen,
         reason=comparison.reason,
         left_out=tuple(left_out_lines(comparison)),
         measured=tuple(measured),
-        volumes=tuple(sweep(msgspec.structs.replace(question, models=_followed(rows)), prices, measured)),
+        volumes=tuple(sweep(question.of_models(_followed(rows)), prices, measured)),
+        spans=tuple(find_breakeven(alone, prices, measured).models[0].spans) if alone else (),
     )
 
 

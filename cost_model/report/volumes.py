@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from itertools import pairwise
 
 import msgspec
-import numpy as np
 
 from cost_model.compare import compare, may_be_chosen, meets
 from cost_model.modes import load_mode
@@ -77,40 +75,3 @@ def sweep(question: Question, prices: PriceBook, measured: Sequence[MeasuredMode
                 )
         volumes.append(Volume(requests_per_month=float(asked.requests_per_month), cheapest=tuple(cheapest.values())))
     return volumes
-
-
-class Stretch(msgspec.Struct, frozen=True, kw_only=True):
-    """Volumes over which one kind is the cheapest."""
-
-    kind: str
-    until: float | None
-    """Requests a month; None for the last."""
-
-
-def cheapest_kinds(volumes: Sequence[Volume], model: str) -> list[Stretch]:
-    """Which kind is the cheapest of those to be deployed, from the least volume to the most.
-
-    Where both kinds are there on either side, their crossing is interpolated on logarithms; else it is put in the
-    middle. It is no finer than the volumes are: always-on costs rise in steps.
-    """
-    found = [(volume, best) for volume in volumes if (best := volume.of(Selection(model=model)))]
-    stretches = [
-        Stretch(kind=best.kind, until=_crossing(volume, later, model, best.kind, next_best.kind))
-        for (volume, best), (later, next_best) in pairwise(found)
-        if best.kind != next_best.kind
-    ]
-    return [*stretches, *(Stretch(kind=best.kind, until=None) for _, best in found[-1:])]
-
-
-def _crossing(before: Volume, after: Volume, model: str, kind: str, next_kind: str) -> float:
-    x, next_x = np.log(before.requests_per_month), np.log(after.requests_per_month)
-    gaps = [
-        float(np.log(float(one.monthly_cost / other.monthly_cost)))
-        for volume in (before, after)
-        if (one := volume.of(Selection(model=model, kind=kind)))
-        and (other := volume.of(Selection(model=model, kind=next_kind)))
-        and one.monthly_cost
-        and other.monthly_cost
-    ]
-    share = gaps[0] / (gaps[0] - gaps[1]) if len(gaps) == 2 else 0.5
-    return float(np.exp(x + (next_x - x) * share))

@@ -54,7 +54,7 @@ def part(line: Component) -> str:
 
 
 def costs(row: Row) -> dict[str, Decimal]:
-    """What is priced, by part."""
+    """What is priced, by part; below zero what is taken off."""
     found: dict[str, Decimal] = {}
     for line in row.components:
         if line.cost:
@@ -69,14 +69,21 @@ def _unpriced(rows: Sequence[Row]) -> list[str]:
 
 def _unseen(rows: Sequence[Row]) -> list[str]:
     """The parts that no bar is wide enough to show."""
-    parts = dict.fromkeys(name for row in rows for name in costs(row))
-    most = {name: max(costs(row).get(name, Decimal(0)) for row in rows) for name in parts}
-    widest = max((row.monthly_cost for row in rows), default=Decimal(0))
+    most = {name: max(abs(costs(row).get(name, Decimal(0))) for row in rows) for row in rows for name in costs(row)}
     return [
         f"{name}, at most {dollars(cost)} a month and too narrow to see"
         for name, cost in most.items()
-        if cost < widest * SEEN
+        if cost < _widest(rows) * SEEN
     ]
+
+
+def _widest(rows: Sequence[Row]) -> Decimal:
+    """Of what is charged, before anything is taken off."""
+    return max((_charged(row) for row in rows), default=Decimal(0))
+
+
+def _charged(row: Row) -> Decimal:
+    return sum((cost for cost in costs(row).values() if cost > 0), Decimal(0))
 
 
 def _cells(row: Row, line: Component) -> tuple[Cell, ...]:
@@ -103,8 +110,9 @@ def _says(rows: Sequence[Row]) -> str:
 
 
 def _draw(rows: Sequence[Row]) -> str:
-    widest = max(row.monthly_cost for row in rows)
-    parts = list(dict.fromkeys(name for row in rows for name, cost in costs(row).items() if cost >= widest * SEEN))
+    widest = _widest(rows)
+    parts = list(dict.fromkeys(name for row in rows for name, cost in costs(row).items() if abs(cost) >= widest * SEEN))
+    off = min(sum((cost for cost in costs(row).values() if cost < 0), Decimal(0)) for row in rows)
     order = [row.label for row in rows]
     bars = [
         {
@@ -118,7 +126,7 @@ def _draw(rows: Sequence[Row]) -> str:
         for name, cost in costs(row).items()
         if name in parts
     ]
-    x_scale = alt.Scale(domain=[0, float(widest) * 1.18 or 1.0], nice=False)
+    x_scale = alt.Scale(domain=[float(off) * 1.05, float(widest) * 1.18 or 1.0], nice=False)
     y = alt.Y("option:N", sort=order, axis=alt.Axis(title=None, labelLimit=0, ticks=False, domain=False))
     stacked = (
         alt.Chart(data(bars))
@@ -137,7 +145,7 @@ def _draw(rows: Sequence[Row]) -> str:
                 [
                     {
                         "option": row.label,
-                        "cost": float(row.monthly_cost),
+                        "cost": float(_charged(row)),
                         "total": dollars(row.monthly_cost, complete=row.complete),
                     }
                     for row in rows

@@ -12,15 +12,15 @@ from cost_model.report.charts.scales import log_axis, log_domain
 from cost_model.report.figure import Figure, Source, Table, in_words, money, number, text
 from cost_model.report.kinds import KINDS
 from cost_model.report.view import View
-from cost_model.report.volumes import Cheapest, Selection, cheapest_kinds
+from cost_model.report.volumes import Cheapest, Selection
 from rerank_toolkit.console import Column
 
 COLUMNS = (Column("Requests a month", "right"), Column("Line"), Column("$ a month", "right"), Column("Cheapest option"))
 METHOD = Source(
     "Method",
     "at each volume the options are sized and priced anew, the workload otherwise the same; only those within its "
-    "limits count, so what waits for cold starts drops out where requests are rare; crossings are interpolated "
-    "between the volumes in the table",
+    "limits count, so what waits for cold starts drops out where requests are rare; where one way becomes cheaper than "
+    "another is found to the request, and drawn between the volumes in the table",
 )
 
 
@@ -39,7 +39,7 @@ def kinds(view: View) -> Figure:
         _line(view, kind.label, kind.colour, Selection(model=alias, kind=key)) for key, kind in KINDS.items() if alias
     ]
     lines = [line for line in lines if line.points]
-    says = _cheapest(view, alias) if lines else "There is no chosen model to follow."
+    says = _cheapest(view)
     title = f"Break-even of {alias} by kind of endpoint" if alias else "Break-even by kind of endpoint"
     return _figure(view, "break-even", title, lines, says)
 
@@ -54,20 +54,13 @@ def models(view: View) -> Figure:
     return _figure(view, "models-volume", "Cost of models over volume", lines, says)
 
 
-def _cheapest(view: View, alias: str) -> str:
-    """Which kind is the cheapest from where to where."""
-    stretches = cheapest_kinds(view.volumes, alias)
-    if len(stretches) < 2:
-        return f"Cheapest of what is to be deployed is {KINDS[stretches[0].kind].label}, at all of these volumes."
-    parts = [
-        f"{KINDS[stretch.kind].label} up to about {in_words(stretch.until)}"
-        for stretch in stretches
-        if stretch.until is not None
-    ]
-    return (
-        f"Cheapest of what is to be deployed, by requests a month: {', '.join(parts)}, "
-        f"then {KINDS[stretches[-1].kind].label}."
-    )
+def _cheapest(view: View) -> str:
+    """Which way is the cheapest from where to where."""
+    if not view.spans:
+        return "There is no chosen model to follow."
+    parts = [f"{span.cheapest or 'nothing within the limits'} up to {span.last:,}" for span in view.spans]
+    first = f"Cheapest of what is to be deployed in {view.regions[0]}, from {view.spans[0].first:,} requests a month: "
+    return f"{first}{', '.join(parts)}."
 
 
 def _line(view: View, name: str, colour: str, selection: Selection) -> Line:

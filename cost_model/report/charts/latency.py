@@ -14,6 +14,7 @@ from cost_model.report.figure import Cell, Figure, Source, Table, number, text
 from cost_model.report.load import BUSIEST, Curve, capacity, load_curve
 from cost_model.report.simulated import REQUESTS, SimulatedLoad, simulate_loads
 from cost_model.report.view import Row, View
+from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.console import Column
 
 ID, TITLE = "latency-load", "Latency against load"
@@ -54,8 +55,9 @@ def figure(view: View) -> Figure:
             view.speed_source,
             Source(
                 "Lines",
-                "closed forms of machines that share their time, at the count shown, up to "
-                f"{BUSIEST:.0%} busy; serverless up to the concurrency shown, without cold starts",
+                "closed forms of machines that share their time, at the count shown (of what is autoscaled at its "
+                f"most), up to {BUSIEST:.0%} busy and {load_limits().realtime.timeout_s} s, after which requests are "
+                "ended; serverless up to the concurrency shown, without cold starts",
             ),
             Source(
                 "Points",
@@ -133,7 +135,8 @@ def _draw(view: View, followed: Sequence[Followed]) -> str:
     when = "workload" if rate == view.workload.mean_rate else "busiest hour"
     percentile = f"p{view.workload.slo_percentile:g}"
     rates = [float(one.curve.rates[at]) for one in followed for at in (0, -1)]
-    times = [float(one.curve.limited_ms[at]) for one in followed for at in (0, -1)]
+    longest = load_limits().realtime.timeout_s * 1000
+    times = [min(float(one.curve.limited_ms[at]), longest) for one in followed for at in (0, -1)]
     times += [ms for one in followed for load in one.simulated for ms in (load.low_ms, load.high_ms)]
     x_axis, x_scale = log_axis("requests a second", log_domain([*rates, rate], padding=1.05), format="~g")
     y_axis, y_scale = log_axis(
@@ -145,6 +148,7 @@ def _draw(view: View, followed: Sequence[Followed]) -> str:
             {"line": one.row.label, "rate": float(at), "ms": float(ms)}
             for one in followed
             for at, ms in zip(one.curve.rates, one.curve.limited_ms, strict=True)
+            if ms <= longest
         ],
         x,
         y,
