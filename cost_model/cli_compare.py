@@ -17,6 +17,7 @@ from cost_model.report.compare import (
     left_out_lines,
     shown_options,
 )
+from cost_model.simulation import simulated
 from rerank_toolkit.console import Format, print_json, print_table, print_text, say
 from rerank_toolkit.contracts.errors import InvalidInput, NothingMeetsConstraints
 from rerank_toolkit.contracts.faults import Fault
@@ -46,11 +47,13 @@ def compare(
     if top < 0:
         raise InvalidInput("options", [Fault("--top", f"is {top}; expected 0 for all, or more", "out_of_range")])
     question, prices, measured = (asked or Asked()).question()
-    comparison = answer(question, prices, measured)
+    comparison = answer(question, prices, measured, refine=simulated)
     if as_json or format == "json":
         print_json(comparison_document(comparison, prices))
     elif comparison.options:
         shown = shown_options(comparison, top, sort)
+        if top:
+            shown = [simulated(option) for option in shown]
         tell = print_text if format == "table" else say
         dates = ", ".join(dict.fromkeys(str(prices.origin(region).as_of) for region in comparison.regions))
         tell(f"{comparison.region}, prices as of {dates}")

@@ -22,6 +22,7 @@ from cost_model.report.plan import (
     plan_document,
     plan_notes,
 )
+from cost_model.simulation import simulated
 from rerank_toolkit.console import Format, print_json, print_table, print_text, say
 from rerank_toolkit.contracts.errors import InvalidInput, NothingMeetsConstraints
 from rerank_toolkit.contracts.faults import Fault
@@ -55,7 +56,7 @@ def plan(
     question, prices, measured = asked.question()
     old = None if diff is None else read_plan(diff, "name the plan of before with --diff")
     question = msgspec.structs.replace(question, modes=_modes(asked.mode))
-    comparison = answer(question, prices, measured)
+    comparison = answer(question, prices, measured, refine=simulated)
     chosen = comparison.chosen
     if chosen is None:
         why_nothing = [] if comparison.options else left_out_lines(comparison)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -27,6 +28,9 @@ from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.contracts import usage
 
 CENT = Decimal("0.0001")
+
+MINOR = frozenset({"Data in", "Data out", "Endpoint storage", "Ephemeral storage"})
+"""Lines without which a cost is still told, as a lower bound."""
 
 
 class Option(Shown, msgspec.Struct, frozen=True, kw_only=True):
@@ -278,8 +282,22 @@ def _in_mode(
             left_out.append(_left_out(mode, candidate, why or Unknown("This is a bug.")))
         else:
             sized.append((candidate, sizing))
-    billers = (Biller(prices, region, workload) for region in regions)
-    return [option for biller in billers for option in _priced(mode, file, sized, workload, biller)], left_out
+    options: list[Option] = []
+    for biller in (Biller(prices, region, workload) for region in regions):
+        for option in _priced(mode, file, sized, workload, biller):
+            if why := _unpriced(option):
+                left_out.append(LeftOut(option={**_named(mode, option.candidate), "region": option.region}, why=why))
+            else:
+                options.append(option)
+    return options, left_out
+
+
+def _unpriced(option: Option) -> Unknown | None:
+    """Why its cost says nothing, if so: only a minor line may be without a price."""
+    if option.complete:
+        return None
+    missing = [line for line in option.components if line.cost is None and line.name not in MINOR]
+    return Unknown(missing[0].basis, f"{missing[0].name.partition(',')[0]} has no known price") if missing else None
 
 
 def _priced(
@@ -307,7 +325,17 @@ def option_use(option: Option) -> list[usage.Item]:
 
 
 def _left_out(mode: Mode, candidate: Candidate, why: Unknown) -> LeftOut:
-    return LeftOut(option={"model": candidate.model.id, "mode": mode, **candidate.host.option}, why=why)
+    return LeftOut(option=_named(mode, candidate), why=why)
+
+
+def _named(mode: Mode, candidate: Candidate) -> dict[str, Any]:
+    return {
+        "model": candidate.model.id,
+        "mode": mode,
+        **candidate.host.option,
+        "engine": candidate.engine,
+        "dtype": candidate.dtype,
+    }
 
 
 def _too_much(mode: Mode, sizing: Sizing | None) -> Unknown | None:
@@ -318,6 +346,8 @@ def _too_much(mode: Mode, sizing: Sizing | None) -> Unknown | None:
         if mode in ("serverless", "provisioned"):
             return Unknown(f"would need more than the {most} concurrent requests that a serverless endpoint takes")
         return Unknown("would need more containers at once than an account gets")
+    if mode == "autoscaled" and sizing.least == sizing.count:
+        return Unknown("needs as many instances in every hour: a fixed count does the same")
     timed = {
         "realtime": limits.realtime,
         "autoscaled": limits.realtime,

@@ -11,6 +11,7 @@ from cost_model.compare import Comparison, Option, meets
 from cost_model.prices.book import PriceBook
 from cost_model.question import Question, answer
 from cost_model.service_time import MeasuredModel
+from cost_model.simulation import simulated
 
 
 class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,13 +40,14 @@ class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
 
 def ask_what_if(before: Question, after: Question, prices: PriceBook, measured: Sequence[MeasuredModel]) -> WhatIf:
     """Both questions answered; the option chosen for the first is looked for among those of the second."""
-    first, second = answer(before, prices, measured), answer(after, prices, measured)
+    first, second = (answer(question, prices, measured, refine=simulated) for question in (before, after))
     chosen = first.chosen
     kept = None
     if chosen is not None:
         regions = (chosen.region, *after.regions)
         same = [option for option in second.options if _same_place(option, chosen)]
-        kept = min(same, key=lambda option: regions.index(option.region), default=None)
+        found = min(same, key=lambda option: regions.index(option.region), default=None)
+        kept = None if found is None else simulated(found)
     return WhatIf(before=first, after=second, kept=kept)
 
 

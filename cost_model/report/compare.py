@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -288,7 +289,9 @@ def room(option: Option) -> str:
 
 
 def _time(ms: float) -> str:
-    """In ms; what takes minutes, in minutes or hours."""
+    """In ms; what takes minutes, in minutes or hours. Infinite where so many are refused."""
+    if not math.isfinite(ms):
+        return "refused"
     if ms < 100_000:
         return f"{ms:,.0f}"
     return f"{ms / 60_000:.0f}min" if ms < 6_000_000 else f"{ms / 3_600_000:.0f}h"
@@ -312,7 +315,7 @@ def _timing(shown: Sequence[Option]) -> list[str]:
     """How the response times of the rows were worked out."""
     ways = Counter(option.timed for option in shown)
     told = ", ".join(f"{way}: {number}" if len(ways) > 1 else way for way, number in ways.most_common())
-    return [f"response times in the busiest hour, rows by {told}"] if shown else []
+    return [f"response times in the busiest hour, of what scales over the week; rows by {told}"] if shown else []
 
 
 def _marked(comparison: Comparison) -> list[str]:
