@@ -51,7 +51,7 @@ def assert_equal(one: Served, other: Served) -> None:
     assert np.array_equal(one.busy, other.busy)
 
 
-gaps = st.one_of(st.just(0.0), st.floats(0, 3))
+gaps = st.one_of(st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 3))
 requests = st.lists(
     st.tuples(gaps, st.lists(st.one_of(st.integers(1, 300), st.integers(3_000, 6_000)), min_size=1, max_size=12)),
     min_size=1,
@@ -102,7 +102,7 @@ options = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(workloads, policies, laws, fleets, options)
 def test_the_compiled_policy_does_what_the_scheduler_does(
     traffic: Traffic, policy: Policy, law: BatchLaw, fleet: Fleet | int, options: dict[str, Any]
@@ -110,6 +110,53 @@ def test_the_compiled_policy_does_what_the_scheduler_does(
     found = serve(traffic, law, policy, fleet, **options)
 
     assert_equal(found, serve_by_scheduler(traffic, law, policy, fleet, **options))
+
+
+def fuzzed(seed: int) -> tuple[Traffic, BatchLaw, Policy, dict[str, Any]]:
+    """A workload near what its machines can do, at limits near what its requests take: where decisions are close."""
+    rng = np.random.default_rng([77, seed])
+    engines = int(rng.integers(1, 4))
+    documents = rng.choice([1, 4, 20])
+    counts = rng.integers(1, 2 * documents + 1, 70)
+    counts[rng.random(70) < 0.05] *= 20
+    tokens = np.clip(np.rint(rng.lognormal(5, rng.choice([0.3, 1.0]), counts.sum())), 1, 4_000).astype(np.int64)
+    law = BatchLaw(
+        per_batch=rng.choice([0.0, 0.03]),
+        per_token=2.0**-12,
+        per_squared_token=rng.choice([0.0, 1e-7]),
+        crowding=(1.0, 1.25),
+    )
+    service = float(law.seconds(traffic_of([0.0], [tokens.tolist()]))[0]) / 70 / engines
+    gaps = rng.exponential(service / rng.choice([0.3, 0.9, 2.0]), 70)
+    gaps[rng.random(70) < 0.1] *= 20
+    policy = Policy(
+        engines=engines,
+        token_budget=int(rng.choice([100, 1024])),
+        max_queued_tokens=int(rng.choice([3, 1_000]) * tokens.sum() / 70),
+        time_limit_s=float(np.round(rng.choice([1.5, 4.0, 15.0]) * service * engines, 3)),
+        margin=rng.choice([0.0, 0.2]),
+        work_per_second=rng.choice([None, 2.0**12]),
+    )
+    traffic = Traffic(
+        arrivals=np.cumsum(gaps),
+        offsets=np.concatenate([[0], np.cumsum(counts)]),
+        tokens=tokens,
+        work=tokens.astype(float),
+    )
+    noise = np.where(rng.random(31) < 0.1, 12.0, rng.uniform(0.8, 1.2, 31))
+    return traffic, law, policy, {"noise": noise, "routing": "least-outstanding-requests", "seed": seed}
+
+
+def test_it_does_so_where_decisions_are_close() -> None:
+    outcomes = np.zeros(MAKES_OTHERS_LATE + 1, dtype=np.int64)
+    for seed in range(300):
+        traffic, law, policy, options = fuzzed(seed)
+        found = serve(traffic, law, policy, 1 + seed % 2, **options)
+        assert_equal(found, serve_by_scheduler(traffic, law, policy, 1 + seed % 2, **options))
+        outcomes += np.bincount(found.outcome, minlength=len(outcomes))
+
+    assert outcomes[0] == 0, "nothing is left undecided"
+    assert (outcomes[ANSWERED:] > 100).all(), "everything happens, and often"
 
 
 @pytest.mark.parametrize(("load", "engines", "instances"), [(0.7, 1, 1), (0.9, 2, 3), (1.5, 2, 1), (3.0, 1, 2)])
@@ -168,6 +215,29 @@ def test_every_outcome_occurs_where_it_should() -> None:
     assert QUEUE_FULL in crowded.outcome
     slow = serve(traffic_of([0.0, 0.0], [[100] * 5] * 2), law, Policy(token_budget=100, time_limit_s=7.0))
     assert slow.outcome.tolist() == [LATE, LATE]
+
+
+def test_who_is_due_now_is_dropped_before_the_next_is_let_in() -> None:
+    """The first two fill the queue until the second's deadline, which is the moment at which the third comes."""
+    law, policy = BatchLaw(per_token=0.01), Policy(token_budget=100, max_queued_tokens=600, time_limit_s=2.0)
+    traffic = traffic_of([0.0, 0.0, 2.0], [[100] * 2, [100] * 5, [100] * 6])
+
+    outcome = serve(traffic, law, policy).outcome.tolist()
+
+    assert outcome == serve_by_scheduler(traffic, law, policy).outcome.tolist()
+    assert outcome[1] == LATE
+    assert outcome[2] != QUEUE_FULL
+
+
+def test_a_bulk_request_near_its_end_is_not_pushed_beyond_its_deadline() -> None:
+    """A second a thousand tokens. With two of its forty seconds left, the newcomer may take four from it, and has."""
+    law, policy = BatchLaw(per_token=0.001), Policy(time_limit_s=42.0, margin=0.0, work_per_second=1_000)
+    traffic = traffic_of([0.0, 38.05], [[100] * 400, [100] * 50])
+
+    outcome = serve(traffic, law, policy).outcome.tolist()
+
+    assert outcome == serve_by_scheduler(traffic, law, policy).outcome.tolist()
+    assert outcome == [ANSWERED, MAKES_OTHERS_LATE]
 
 
 def test_a_lone_request_takes_what_the_law_says() -> None:
