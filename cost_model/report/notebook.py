@@ -43,7 +43,7 @@ def _parts(result: object) -> tuple[str, Table, list[str]]:
 @_parts.register
 def _(result: Comparison) -> tuple[str, Table, list[str]]:
     shown = comparison_report.shown_options(result, TOP, "model")
-    found = f"{len(result.options)} options in {result.region}"
+    found = f"{len(result.options):,} options in {result.region}"
     title = f"{found}: {result.chosen.label}, {result.chosen.dollars_a_month}" if result.chosen else found
     table = Table(
         title=title,

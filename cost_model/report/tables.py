@@ -26,7 +26,7 @@ def workload_table(workload: Workload) -> Table:
         rows=tuple(
             (text(name), text(_plain(value)), text(known.get(name, "as given, or the field's default")))
             for name, value in msgspec.to_builtins(workload).items()
-            if value not in (None, "", [], {}) and name not in ("schema_version", "basis")
+            if value not in (None, "", (), [], {}) and name not in ("schema_version", "basis")
         ),
     )
 
@@ -48,7 +48,7 @@ def profile_table(measured: Sequence[MeasuredModel]) -> Table:
                 text(one.profile.model_id),
                 text(f"{one.profile.engine} {one.profile.dtype}"),
                 text(one.machine),
-                number(one.profile.threads * one.profile.workers),
+                number(one.profile.threads),
                 text(f"{one.profile.measured_at:%Y-%m-%d}"),
                 text("seeded" if one.profile.seeded else "genuine"),
                 number(one.law.error, ".0%"),

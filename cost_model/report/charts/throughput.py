@@ -72,7 +72,7 @@ def best_profiles(view: View) -> list[Measured]:
         return (
             profile.hardware.gpu is None,
             profile.engine == "openvino",
-            profile.threads * profile.workers,
+            profile.threads,
             profile.measured_at.timestamp(),
         )
 
@@ -87,7 +87,7 @@ def best_profiles(view: View) -> list[Measured]:
 
 def _cells(found: Measured) -> tuple[Cell, ...]:
     profile, quality = found.one.profile, found.model.quality
-    place = "one GPU" if profile.hardware.gpu else f"{profile.threads * profile.workers} threads"
+    place = "one GPU" if profile.hardware.gpu else f"{profile.threads} threads"
     return (
         text(found.model.alias),
         number(profile.documents_per_50_ms, ",.1f"),
