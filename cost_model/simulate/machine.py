@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from cost_model.gpu import TOKEN_BUDGET as GPU_TOKEN_BUDGET
 from cost_model.options import Candidate
-from cost_model.simulate.policy import BatchLaw, Policy, serve
+from cost_model.simulate.policy import CONTAINER, BatchLaw, Policy, serve
 from cost_model.simulate.traffic import Demand, Traffic, draw_traffic, work_of
+from cost_model.workload import Workload
 from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.profile import Profile
 
@@ -41,9 +42,9 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """Deviation of the logarithm of a batch's seconds about the law."""
 
     @classmethod
-    def of(cls, candidate: Candidate, *, time_limit_s: float = 60.0) -> Machine:
-        """As the candidate's speed is known: by the law of its batches, or, on a GPU that no profile is of, with a
-        request's mean time spread over its tokens."""
+    def of(cls, candidate: Candidate, workload: Workload, *, time_limit_s: float = CONTAINER.time_limit_s) -> Machine:
+        """As the candidate's speed is known: by the law of its batches, or, on a GPU that no profile is of, with the
+        mean time of the workload's request spread over its tokens."""
         scaled, profile = candidate.scaled, candidate.speed.measured.profile
         measured = candidate.speed.measured.law
         if scaled.law:
@@ -56,8 +57,8 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
             token_budget = profile.token_budget
         else:
             moments = candidate.speed.moments
-            read = (moments.around_s - measured.around_per_request) / measured.around_per_token
-            law = BatchLaw(per_token=moments.compute_s * scaled.ratio / read)
+            tokens = workload.documents_per_request * workload.length_moments(candidate.model.max_tokens)[1]
+            law = BatchLaw(per_token=moments.compute_s * scaled.ratio / tokens)
             token_budget = GPU_TOKEN_BUDGET
         return cls(
             law=law,

@@ -18,8 +18,8 @@ from cost_model.simulate.simulated import Simulated
 from cost_model.simulate.traffic import Demand
 from cost_model.simulate.transform import Transform, simulate_transform
 
-REQUESTS = 2_000
-MOST_REQUESTS = 6_000
+REQUESTS = 1_500
+MOST_REQUESTS = 5_000
 ERROR = 0.05
 """Relative: half of the interval of the percentile that is asked for."""
 

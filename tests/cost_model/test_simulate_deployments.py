@@ -406,7 +406,7 @@ def test_a_candidate_alone_takes_what_its_closed_form_says(candidates):
     takes as long as its longest."""
     rng = np.random.default_rng(3)
     for candidate in candidates:
-        machine = Machine.of(candidate)
+        machine = Machine.of(candidate, workload(1.0))
         mean = float(machine.alone(machine.draw(workload(1.0), rng, np.zeros(400))).mean())
         if candidate.scaled.engines <= 4:
             assert mean == pytest.approx(candidate.scaled.alone_s, rel=0.07)

@@ -77,7 +77,7 @@ def test_the_memory_of_real_servers_is_predicted_within_a_tenth():
         assert abs(error) <= 0.10, f"{server.model_id} {server.engine}: {error:+.1%}"
 
 
-@pytest.mark.parametrize("section", ["published", "profiles", "memory"])
+@pytest.mark.parametrize("section", ["published", "profiles", "memory", "theory"])
 def test_the_document_is_as_computed(section):
     done = subprocess.run(
         [sys.executable, "-m", "tools.validate", "--check", section],
