@@ -36,7 +36,8 @@ def simulate_loads(option: Option) -> list[SimulatedLoad]:
     most = capacity(option)
     if option.mode not in ALWAYS_ON or most is None:
         return []
-    machine, workload = Machine.of(option.candidate), option.workload
+    workload = option.workload
+    machine = Machine.of(option.candidate, workload)
     found = []
     for share in LOADS:
         rate = most / BUSIEST * share

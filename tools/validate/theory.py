@@ -11,10 +11,12 @@ import msgspec
 import numpy as np
 
 from cost_model import queueing
+from cost_model.simulate.autoscaled import mean_compute
 from cost_model.simulate.fcfs import waiting_times
 from cost_model.simulate.machine import Machine
 from cost_model.simulate.policy import Array, BatchLaw, Policy, Routing, serve
 from cost_model.simulate.realtime import simulate_always_on
+from cost_model.simulate.reference import serve_by_scheduler
 from cost_model.simulate.simulated import Estimate, Simulated, mean_of
 from cost_model.simulate.traffic import Traffic
 from cost_model.workload import Workload
@@ -29,6 +31,10 @@ LAW = BatchLaw(per_batch=0.002, per_sequence=0.0002, per_token=0.00002, per_squa
 """Of the size of our own profiles; only its proportions matter, for all loads are shares of what it can do."""
 
 POLICY_REQUESTS = 40_000
+
+TWIN_REQUESTS = 2_000
+TIGHT_S = 3.0
+NOISE = 0.1
 
 
 class Compared(msgspec.Struct, frozen=True):
@@ -77,6 +83,12 @@ def section(_: Path) -> str:
             ],
         ),
         f"{inside} of {len(found)} are inside.",
+        "The compiled policy beside the scheduler that the container runs, on the same arrivals, two engines an "
+        f"instance, each batch off its law by a deviation of {NOISE:.0%}, requests of 25 documents and a time limit of "
+        f"{TIGHT_S:g} s:",
+        markdown.table(
+            ["instances", "load", "requests", "batches", "refused", "late", "every batch and answer"], _twins()
+        ),
         "The closed forms that rank all options, beside the container's policy in virtual time: requests of 25 "
         "documents of 150 tokens (deviation 0.6), batches of 1,024 tokens, response times in mean services of a "
         f"request that is alone. {POLICY_REQUESTS:,} requests each; errors are closed over simulated, minus 1.",
@@ -124,6 +136,38 @@ def _lognormal(cv: float) -> Array:
 def _draws(of_what: str, figure: float) -> np.random.Generator:
     """Others for each queue, so that chance doesn't lean one way in all of them."""
     return np.random.default_rng([SEED, *of_what.encode(), round(figure * 1000)])
+
+
+def _twins() -> Iterator[list[str]]:
+    machine = Machine(law=LAW, policy=Policy(engines=2, time_limit_s=TIGHT_S), noise=NOISE)
+    service = mean_compute(machine, _workload(1.0), SEED)
+    for instances, load in ((1, 0.6), (3, 0.9), (2, 3.0)):
+        rng = np.random.default_rng(SEED)
+        arrivals = np.cumsum(rng.exponential(service / load / instances, TWIN_REQUESTS))
+        traffic = machine.draw(_workload(1.0), rng, arrivals)
+        served, by_scheduler = (
+            way(
+                traffic,
+                LAW,
+                machine.policy,
+                instances,
+                routing="least-outstanding-requests",
+                noise=machine.draw_noise(SEED),
+            )
+            for way in (serve, serve_by_scheduler)
+        )
+        is_same = np.array_equal(served.batch, by_scheduler.batch) and np.array_equal(
+            served.answered, by_scheduler.answered, equal_nan=True
+        )
+        yield [
+            str(instances),
+            f"{load:.0%}",
+            f"{TWIN_REQUESTS:,}",
+            f"{served.batches:,}",
+            f"{served.refused:.1%}",
+            f"{served.late:.1%}",
+            "the same" if is_same else "different",
+        ]
 
 
 def _closed_forms() -> Iterator[list[str]]:
