@@ -286,6 +286,7 @@ def test_idle_engines_share_one_request() -> None:
             request = asyncio.create_task(dispatcher.score(work(*[[1] * 100] * 10), deadline=within(FAR)))
             for engine in engines:
                 await entered(engine)  # each has a part of it before either has answered
+            for engine in engines:
                 engine.gate.set()
             answer = await request
             assert answer.logits.tolist() == [100] * 10
