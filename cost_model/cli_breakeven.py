@@ -18,8 +18,10 @@ from cost_model.report.breakeven import (
 )
 from rerank_toolkit.catalog.models import find_model
 from rerank_toolkit.console import Format, print_json, print_table, print_text, say
-from rerank_toolkit.contracts.errors import InvalidInput, NothingMeetsConstraints
+from rerank_toolkit.contracts.errors import NothingMeetsConstraints
 from rerank_toolkit.contracts.faults import Fault
+
+MOST_ASKED = 10 * MOST
 
 USUAL = ("base", "turbo", "tiny")
 
@@ -47,19 +49,8 @@ def breakeven(
     as_json
         The same as --format json.
     """
-    if not 1 <= least < most <= 10 * MOST:
-        raise InvalidInput(
-            "options",
-            [
-                Fault(
-                    "--from, --to",
-                    f"are {least:,} and {most:,}; expected 1 ≤ from < to ≤ {10 * MOST:,}",
-                    "out_of_range",
-                )
-            ],
-        )
     asked = asked or Asked()
-    question, prices, measured = asked.question()
+    question, prices, measured = asked.question(_faults(least, most))
     if not asked.model:
         question = question.of_models(tuple(find_model(name) for name in USUAL))
     found = find_breakeven(question, prices, measured, first=least, last=most)
@@ -76,3 +67,10 @@ def breakeven(
             tell(line)
     if not any(span.cheapest for one in found.models for span in one.with_others):
         raise NothingMeetsConstraints("no way keeps the limits at any volume; a higher --max-p95-ms may")
+
+
+def _faults(least: int, most: int) -> list[Fault]:
+    if 1 <= least < most <= MOST_ASKED:
+        return []
+    told = f"are {least:,} and {most:,}; expected 1 ≤ from < to ≤ {MOST_ASKED:,}"
+    return [Fault("--from, --to", told, "out_of_range")]

@@ -19,7 +19,7 @@ from cost_model.report.compare import (
 )
 from cost_model.simulation import simulated
 from rerank_toolkit.console import Format, print_json, print_table, print_text, say
-from rerank_toolkit.contracts.errors import InvalidInput, NothingMeetsConstraints
+from rerank_toolkit.contracts.errors import NothingMeetsConstraints
 from rerank_toolkit.contracts.faults import Fault
 
 
@@ -44,9 +44,8 @@ def compare(
     as_json
         The same as --format json.
     """
-    if top < 0:
-        raise InvalidInput("options", [Fault("--top", f"is {top}; expected 0 for all, or more", "out_of_range")])
-    question, prices, measured = (asked or Asked()).question()
+    faults = [Fault("--top", f"is {top}; expected 0 for all, or more", "out_of_range")] if top < 0 else []
+    question, prices, measured = (asked or Asked()).question(faults)
     comparison = answer(question, prices, measured, refine=simulated)
     if as_json or format == "json":
         print_json(comparison_document(comparison, prices))

@@ -82,11 +82,11 @@ class Asked:
     profiles: Annotated[tuple[Path, ...], Repeatable] = ()
     prices: PricesDir = None
 
-    def question(self) -> tuple[Question, PriceBook, list[MeasuredModel]]:
+    def question(self, faults: Sequence[Fault] = ()) -> tuple[Question, PriceBook, list[MeasuredModel]]:
         """What is compared, at what prices, from which profiles.
 
-        Raises InvalidInput with every option that makes no sense; says on stderr what of prices and profiles can't be
-        used.
+        Raises InvalidInput with every option that makes no sense, and with the `faults` that the command found in its
+        own; says on stderr what of prices and profiles can't be used.
         """
         workload = _workload(self)
         regions = self.region or workload.regions or ("us-east-1",)
@@ -94,7 +94,7 @@ class Asked:
         modes = self.mode or MODES
         if self.instance != "*":
             modes = tuple(mode for mode in modes if load_mode(mode).SERVICE == "instance")
-        models = _models(self, regions, prices, modes)
+        models = _models(self, regions, prices, modes, faults)
         if faults := [fault for region in regions for fault in plan_faults(workload.savings_plan, region, prices)]:
             raise InvalidInput("workload", faults)
         measured, unusable = load_profiles(self.profiles or (PROFILES,))
@@ -144,9 +144,11 @@ def _workload(asked: Asked) -> Workload:
     )
 
 
-def _models(asked: Asked, regions: Sequence[str], prices: PriceBook, modes: Sequence[Mode]) -> list[Model]:
+def _models(
+    asked: Asked, regions: Sequence[str], prices: PriceBook, modes: Sequence[Mode], known: Sequence[Fault]
+) -> list[Model]:
     """The models named, all without a name; raises InvalidInput with every option that makes no sense."""
-    faults: list[Fault] = []
+    faults = list(known)
     models: list[Model] = []
     for name in asked.model:
         try:
@@ -155,8 +157,8 @@ def _models(asked: Asked, regions: Sequence[str], prices: PriceBook, modes: Sequ
             faults.append(Fault("--model", str(error), "unknown_model"))
     for region in regions:
         if region not in prices.regions:
-            known = ", ".join(prices.regions)
-            faults.append(Fault("--region", f"is {region!r}; prices are known in {known}", "unknown_region"))
+            told = f"is {region!r}; prices are known in {', '.join(prices.regions)}"
+            faults.append(Fault("--region", told, "unknown_region"))
     if not any(fnmatchcase(name, asked.instance) for name in load_instances()):
         faults.append(Fault("--instance", f"is {asked.instance!r}; no hosted type matches it", "unknown_instance"))
     elif not modes:

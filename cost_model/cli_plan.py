@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,7 @@ from cost_model.report.plan import (
 )
 from cost_model.simulation import simulated
 from rerank_toolkit.console import Format, print_json, print_table, print_text, say
-from rerank_toolkit.contracts.errors import InvalidInput, NothingMeetsConstraints
+from rerank_toolkit.contracts.errors import NothingMeetsConstraints
 from rerank_toolkit.contracts.faults import Fault
 
 
@@ -53,9 +54,10 @@ def plan(
         The same as --format json, with the plan in it.
     """
     asked = asked or Asked()
-    question, prices, measured = asked.question()
+    question, prices, measured = asked.question(_faults(asked.mode))
     old = None if diff is None else read_plan(diff, "name the plan of before with --diff")
-    question = msgspec.structs.replace(question, modes=_modes(asked.mode))
+    modes = asked.mode or tuple(mode for mode in MODES if mode in PLANNED)
+    question = msgspec.structs.replace(question, modes=modes)
     comparison = answer(question, prices, measured, refine=simulated)
     chosen = comparison.chosen
     if chosen is None:
@@ -82,13 +84,9 @@ def plan(
         tell(difference_note(difference) if difference.changes else "nothing changes")
 
 
-def _modes(named: tuple[Mode, ...]) -> tuple[Mode, ...]:
-    """Those that can be deployed; raises InvalidInput for others."""
-    faults = [
+def _faults(named: Sequence[Mode]) -> list[Fault]:
+    return [
         Fault("--mode", f"is {mode}; a plan is for {' or '.join(PLANNED)}, the others can be compared", "not_planned")
         for mode in named
         if mode not in PLANNED
     ]
-    if faults:
-        raise InvalidInput("options", faults)
-    return named or tuple(mode for mode in MODES if mode in PLANNED)

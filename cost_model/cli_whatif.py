@@ -21,6 +21,9 @@ from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.usage import SavingsPlan
 
 
+MOST_TRAFFIC = 1_000_000
+
+
 def whatif(
     *,
     asked: Asked | None = None,
@@ -54,12 +57,10 @@ def whatif(
     as_json
         The same as --format json.
     """
-    question, prices, measured = (asked or Asked()).question()
     changes = {"max_p95_ms": p95_ms, "min_quality": quality, "max_monthly_cost": budget}
-    if traffic is None and discount is None and not to_region and all(value is None for value in changes.values()):
-        options = "--traffic, --discount, --to-region, --p95-ms, --quality or --budget"
-        raise InvalidInput("options", [Fault("whatif", f"is asked without a change; name one by {options}")])
-    _check(to_region, prices, traffic)
+    named = [value for value in (traffic, discount, *changes.values()) if value is not None]
+    question, prices, measured = (asked or Asked()).question(_faults(traffic, changed=bool(named or to_region)))
+    _check(to_region, prices)
     after = msgspec.structs.replace(
         question,
         workload=_workload(question.workload, traffic, discount, changes),
@@ -79,14 +80,23 @@ def whatif(
         raise NothingMeetsConstraints(found.after.reason)
 
 
-def _check(regions: tuple[str, ...], prices: PriceBook, traffic: float | None) -> None:
+def _faults(traffic: float | None, *, changed: bool) -> list[Fault]:
+    faults = []
+    if not changed:
+        options = "--traffic, --discount, --to-region, --p95-ms, --quality or --budget"
+        faults.append(Fault("whatif", f"is asked without a change; name one by {options}"))
+    if traffic is not None and not 0 < traffic <= MOST_TRAFFIC:
+        told = f"is {traffic:g}; expected a factor above 0, up to {MOST_TRAFFIC:,}"
+        faults.append(Fault("--traffic", told, "out_of_range"))
+    return faults
+
+
+def _check(regions: tuple[str, ...], prices: PriceBook) -> None:
     faults = [
         Fault("--to-region", f"is {region!r}; prices are known in {', '.join(prices.regions)}", "unknown_region")
         for region in regions
         if region not in prices.regions
     ]
-    if traffic is not None and not 0 < traffic <= 1e6:
-        faults.append(Fault("--traffic", f"is {traffic:g}; expected a factor above 0, up to 1,000,000", "out_of_range"))
     if faults:
         raise InvalidInput("options", faults)
 

@@ -36,7 +36,7 @@ def simulated(option: Option) -> Option:
     workload = option.workload if week else in_busiest_hour(option.workload)
     candidate = option.candidate
     found = simulate_option(
-        Machine.of(candidate, time_limit_s=_time_limit_s(candidate.host)),
+        Machine.of(candidate, workload, time_limit_s=_time_limit_s(candidate.host)),
         workload,
         deployment,
         routing=option.workload.routing,
