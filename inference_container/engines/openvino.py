@@ -56,11 +56,14 @@ class OpenVinoEngine:
         self._shape, self._threads, self._precision = shape, threads, precision
         self._weights = weights = map_weights(artifact)
         self._words = weights[next(name for name in weights if name.endswith("word_embeddings.weight"))]
-        self._encoder = CompiledGraph(build_encoder(shape, weights), threads=threads, precision=precision)
-        self._head = CompiledGraph(build_head(shape, weights), threads=threads, precision="f32")
         self._typed = shape.token_types > 1
         self._alibi = shape.family == "jinabert"
         self._long: LongEncoder | None = None  # when the first long sequence comes: most processes never see one
+        with weights.passing():  # kernels copy the weights at their first pass, and never look at them again
+            self._encoder = CompiledGraph(build_encoder(shape, weights), weights, threads=threads, precision=precision)
+            self._head = CompiledGraph(build_head(shape, weights), weights, threads=threads, precision="f32")
+            ids = np.zeros(STEP, dtype=np.int32)
+            self.score(RaggedBatch.of([ids], [ids]))
 
     def score(self, batch: RaggedBatch) -> NDArray[np.float32]:
         """Relevance logits, (sequences,)."""
@@ -96,11 +99,14 @@ class OpenVinoEngine:
 
     def _encode_long(self, batch: RaggedBatch, place: int) -> NDArray[np.float32]:
         """The first token of the sequence at `place`, (hidden,)."""
-        if self._long is None:
-            self._long = LongEncoder(self._shape, self._weights, threads=self._threads, precision=self._precision)
         tokens = slice(int(batch.offsets[place]), int(batch.offsets[place + 1]))
         self.computed_tokens += tokens.stop - tokens.start
-        return self._long(self._words.rows(batch.ids[tokens]), batch.type_ids[tokens])
+        inputs = self._words.rows(batch.ids[tokens]), batch.type_ids[tokens]
+        if self._long:
+            return self._long(*inputs)
+        with self._weights.passing():  # as in __init__
+            self._long = LongEncoder(self._shape, self._weights, threads=self._threads, precision=self._precision)
+            return self._long(*inputs)
 
 
 def passes(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.intp]]:

@@ -38,8 +38,10 @@ class LongEncoder:
 
     def __init__(self, shape: Shape, weights: Weights, *, threads: int, precision: Precision) -> None:
         self._shape, self._bits = shape, _BITS[precision]
-        self._steps = [CompiledGraph(model, threads=threads, precision=precision) for model in _steps(shape, weights)]
-        self._attention = CompiledGraph(_attention(shape), threads=threads, precision=precision)
+        self._steps = [
+            CompiledGraph(model, weights, threads=threads, precision=precision) for model in _steps(shape, weights)
+        ]
+        self._attention = CompiledGraph(_attention(shape), {}, threads=threads, precision=precision)
 
     def __call__(self, words: NDArray[np.float32], type_ids: NDArray[np.int32]) -> NDArray[np.float32]:
         """The last layer's first token, (hidden,), from rows of the word table (L, hidden) and token types (L,)."""

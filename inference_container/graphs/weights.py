@@ -5,9 +5,12 @@ Two processes that map the same file share its pages, and the kernel may drop th
 
 from __future__ import annotations
 
+import mmap
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event, Thread
 from typing import Any, cast
 
 import msgspec
@@ -21,6 +24,9 @@ from rerank_toolkit.contracts.faults import Fault
 
 # numpy has no bfloat16: its values are carried as the 16 bits that they are.
 _STORED_AS: Mapping[str, type[np.generic]] = {"F32": np.float32, "F16": np.float16, "BF16": np.uint16, "I8": np.int8}
+
+_PASSING_S = 0.01
+"""In which a copy moves on by some 20 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,48 @@ Weights = Mapping[str, Weight]
 """By published tensor name."""
 
 
-def map_weights(artifact: Artifact) -> Weights:
+class MappedWeights(Weights):
+    """Tensors that lie in a mapped file, and the pages of it that this process holds."""
+
+    def __init__(self, tensors: Weights, pages: mmap.mmap) -> None:
+        self._tensors, self._pages = tensors, pages
+
+    def __getitem__(self, name: str) -> Weight:
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def release(self) -> None:
+        """Gives all pages back. What is used after all comes from the file again, mostly out of the kernel's cache."""
+        self._pages.madvise(mmap.MADV_DONTNEED)
+
+    @contextmanager
+    def passing(self) -> Iterator[None]:
+        """While tensors are read once, one after the other, gives their pages back.
+
+        Else a process that makes its own copy of each holds the file besides, when it has gone through.
+        """
+        ended = Event()
+
+        def release() -> None:
+            while not ended.wait(_PASSING_S):
+                self.release()
+
+        releasing = Thread(target=release, name="release-weights", daemon=True)
+        releasing.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            releasing.join()
+            self.release()
+
+
+def map_weights(artifact: Artifact) -> MappedWeights:
     """The artifact's tensors under today's names.
 
     Raises ArtifactError for a file that is not safetensors or holds a type of number without a use here, InvalidInput
@@ -61,7 +108,9 @@ def map_weights(artifact: Artifact) -> Weights:
     except SafetensorError as error:
         fault = Fault(WEIGHTS, f"can't be read as safetensors: {error}")
         raise ArtifactError(artifact.path, [fault], _REMEDY) from error
-    content = np.memmap(file, dtype=np.uint8, mode="c")  # copy on write, and nobody writes
+    with file.open("rb") as opened:
+        pages = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)  # OpenVINO wants it writable, and nobody writes
+    content = np.frombuffer(pages, dtype=np.uint8)
     (size,) = struct.unpack("<Q", content[:8].tobytes())
     header = msgspec.json.decode(content[8 : 8 + size].tobytes(), type=dict[str, Any])
     header.pop("__metadata__", None)
@@ -75,7 +124,7 @@ def map_weights(artifact: Artifact) -> Weights:
     stored = {name: _view(content[8 + size :], **entry) for name, entry in header.items()}
     manifest = artifact.manifest
     named = normalise(cast(dict[str, Any], stored), manifest.shape, name=str(file), int8=manifest.dtype == "int8")
-    return cast(dict[str, Weight], named)
+    return MappedWeights(cast(dict[str, Weight], named), pages)
 
 
 _REMEDY = "Make it again: rerank package MODEL --out DIR --force"
