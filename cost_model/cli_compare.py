@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from cost_model.cli_options import Asked
-from cost_model.question import answer
-from cost_model.report.compare import (
-    Sort,
-    comparison_columns,
-    comparison_document,
-    comparison_notes,
-    comparison_rows,
-    left_out_lines,
-    shown_options,
-)
-from cost_model.simulation import simulated
+from cost_model.report.order import Sort
 from rerank_toolkit.console import Format, print_json, print_table, print_text, say
 from rerank_toolkit.contracts.errors import NothingMeetsConstraints
 from rerank_toolkit.contracts.faults import Fault
@@ -44,6 +36,18 @@ def compare(
     as_json
         The same as --format json.
     """
+    _make_haste()
+    from cost_model.question import answer
+    from cost_model.report.compare import (
+        comparison_columns,
+        comparison_document,
+        comparison_notes,
+        comparison_rows,
+        left_out_lines,
+        shown_options,
+    )
+    from cost_model.simulation import simulated, simulated_row
+
     faults = [Fault("--top", f"is {top}; expected 0 for all, or more", "out_of_range")] if top < 0 else []
     question, prices, measured = (asked or Asked()).question(faults)
     comparison = answer(question, prices, measured, refine=simulated)
@@ -52,7 +56,7 @@ def compare(
     elif comparison.options:
         shown = shown_options(comparison, top, sort)
         if top:
-            shown = [simulated(option) for option in shown]
+            shown = [simulated_row(option) for option in shown]
         tell = print_text if format == "table" else say
         dates = ", ".join(dict.fromkeys(str(prices.origin(region).as_of) for region in comparison.regions))
         tell(f"{comparison.region}, prices as of {dates}")
@@ -63,3 +67,10 @@ def compare(
     if comparison.chosen is None:
         why_nothing = [] if comparison.options else left_out_lines(comparison)
         raise NothingMeetsConstraints("\n".join([comparison.reason, *(f"  {line}" for line in why_nothing)]))
+
+
+def _make_haste() -> None:
+    """For a process that keeps all it makes and multiplies nothing large: looking for garbage takes it a tenth of its
+    second, and starting numpy's threads a twentieth."""
+    gc.disable()
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from cyclopts import Parameter
@@ -15,9 +15,6 @@ from cyclopts import Parameter
 from cost_model.billing.agreements import plan_faults
 from cost_model.cli_prices import PricesDir, open_prices
 from cost_model.modes import MODES, Mode, load_mode
-from cost_model.prices.book import PriceBook
-from cost_model.question import DTYPES, ENGINES, Question
-from cost_model.service_time import PROFILES, MeasuredModel, load_profiles
 from cost_model.workload import Workload, read_workload
 from rerank_toolkit.catalog.instances import load_instances
 from rerank_toolkit.catalog.models import Model, UnknownModel, find_model, load_models
@@ -26,6 +23,11 @@ from rerank_toolkit.contracts import documents
 from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.manifest import Dtype, Engine
+
+if TYPE_CHECKING:
+    from cost_model.prices.book import PriceBook
+    from cost_model.question import Question
+    from cost_model.service_time import MeasuredModel
 
 Repeatable = Parameter(negative=(), show_default=False)
 
@@ -88,6 +90,9 @@ class Asked:
         Raises InvalidInput with every option that makes no sense, and with the `faults` that the command found in its
         own; says on stderr what of prices and profiles can't be used.
         """
+        from cost_model.question import DTYPES, ENGINES, Question
+        from cost_model.service_time import PROFILES, load_profiles
+
         workload = _workload(self)
         regions = self.region or workload.regions or ("us-east-1",)
         prices = open_prices(self.prices, regions)

@@ -20,7 +20,6 @@ from rerank_toolkit.contracts.errors import InvalidInput, NothingMeetsConstraint
 from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.usage import SavingsPlan
 
-
 MOST_TRAFFIC = 1_000_000
 
 

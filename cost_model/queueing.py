@@ -121,17 +121,16 @@ def containers_for(load: Array, refused: float, most: int, mix: Mix = ((1.0, 1.0
 
 
 def refused_share(load: Array, containers: Array, mix: Mix = ((1.0, 1.0),)) -> Array:
-    """Share of the requests that so many containers refuse: Erlang's B, in the form that doesn't overflow."""
-    refused = np.zeros_like(load)
-    for times, share in mix:
-        busy = np.maximum(load * times, np.finfo(float).tiny)
-        log_poisson = -busy + containers * np.log(busy) - special.gammaln(containers + 1)
-        poisson, below = np.exp(log_poisson), special.gammaincc(containers + 1, busy)
-        swamped = (
-            below == 0
-        )  # a load so far above the containers that both underflow: nearly all beyond them is refused
-        refused += share * np.where(swamped, 1 - containers / busy, poisson / np.where(swamped, 1.0, below))
-    return refused
+    """Share of the requests that so many containers refuse, for `load` and `containers` of shapes that fit together:
+    Erlang's B, by the same recursion."""
+    load, containers = np.broadcast_arrays(load, containers)
+    times, shares = (np.array(column) for column in zip(*mix, strict=True))
+    loads = np.multiply.outer(times, load)
+    blocking, reached = np.ones_like(loads), np.ones_like(loads)
+    for count in range(1, int(containers.max(initial=0)) + 1):
+        blocking = loads * blocking / (count + loads * blocking)
+        reached = np.where(containers == count, blocking, reached)
+    return np.tensordot(shares, reached, axes=1)
 
 
 @lru_cache(maxsize=1024)
@@ -140,11 +139,19 @@ def load_for(refused: float, containers: int, mix: tuple[tuple[float, float], ..
     low, high = 0.0, float(containers)  # at a load of their number containers refuse more than a share that is borne
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        if float(refused_share(np.array([middle]), np.array([float(containers)]), mix)[0]) > refused:
+        if sum(share * _blocking(middle * times, containers) for times, share in mix) > refused:
             high = middle
         else:
             low = middle
     return low
+
+
+def _blocking(load: float, containers: int) -> float:
+    """Erlang's B of one load."""
+    blocking = 1.0
+    for count in range(1, containers + 1):
+        blocking = load * blocking / (count + load * blocking)
+    return blocking
 
 
 def cold_share(rate: float, load: Array, keep_warm_s: float, most: int) -> Array:
@@ -152,7 +159,8 @@ def cold_share(rate: float, load: Array, keep_warm_s: float, most: int) -> Array
 
     Taken in order, container k gets what k - 1 before it were too busy for, a share B(k - 1) of all, and takes of it
     what doesn't go on to the next. It is cold if nothing came to it for `keep_warm_s`; what overflows to it is taken
-    as a Poisson process, a named approximation that counts too few warm ones after a burst and too many between two.
+    as a Poisson process, a named approximation: within a sixth of a simulation from one request in hours to many a
+    second.
     """
     cold = np.zeros_like(load)
     before = np.ones_like(load)

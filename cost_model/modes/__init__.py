@@ -7,14 +7,15 @@ would say it: every option is billed as `rerank cost estimate` bills.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
-from cost_model.hosts import Service
-from cost_model.options import Candidate
-from cost_model.prices.book import Unknown
-from cost_model.sizing import Demand, Sizes, Sizing
-from cost_model.workload import Workload
-from rerank_toolkit.contracts import usage
+if TYPE_CHECKING:
+    from cost_model.hosts import Service
+    from cost_model.options import Candidate
+    from cost_model.prices.book import Unknown
+    from cost_model.sizing import Demand, Sizes, Sizing
+    from cost_model.workload import Workload
+    from rerank_toolkit.contracts import usage
 
 Mode = Literal[
     "realtime",
@@ -55,7 +56,7 @@ class ModeFile(Protocol):
 
 
 def load_mode(mode: Mode) -> ModeFile:
-    """The file of a mode, imported when it is asked for: they need scipy."""
+    """The file of a mode, imported when it is asked for: they need numpy and scipy, and --help doesn't."""
     from cost_model.modes import (  # noqa: PLC0415
         async_,
         autoscaled,

@@ -48,7 +48,7 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def offered(candidate: Candidate, workload: Workload) -> Unknown | None:
-    if workload.peak_rate <= STEADY * workload.mean_rate:
+    if not workload.traffic.hourly or workload.peak_rate <= STEADY * workload.mean_rate:
         return Unknown("the rate is the same in every hour: a fixed count does the same for no more")
     return too_much(candidate, workload, load_limits().realtime, "realtime")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import lru_cache
 from typing import TypeVar
 
 from cost_model.components import MONTH_HOURS
@@ -36,8 +37,11 @@ def hours(sizing: Sizing) -> Decimal:
 
 def data(workload: Workload) -> usage.Data:
     """What goes in and out of an endpoint."""
-    requests = workload.requests_per_month
+    return _data(workload.requests_per_month, workload.request_bytes, workload.response_bytes)
+
+
+@lru_cache(maxsize=64)
+def _data(requests: Decimal, request_bytes: float, response_bytes: float) -> usage.Data:
     return usage.Data(
-        gb_in=requests * Decimal(str(workload.request_bytes)) / GB,
-        gb_out=requests * Decimal(str(workload.response_bytes)) / GB,
+        gb_in=requests * Decimal(str(request_bytes)) / GB, gb_out=requests * Decimal(str(response_bytes)) / GB
     )

@@ -42,10 +42,7 @@ def size(demand: Demand, workload: Workload) -> Sizes:
     units = np.where(ready > most, np.inf, ready)
     rates, hours = np.unique(np.asarray(workload.hourly_rates, dtype=float), return_counts=True)
     weights = rates * hours / float(rates @ hours)
-    spilled = sum(
-        (weight * queueing.refused_share(rate * held, ready, mix) for rate, weight in zip(rates, weights, strict=True)),
-        np.zeros_like(load),
-    )
+    spilled = weights @ queueing.refused_share(np.multiply.outer(rates, held), ready, mix)
     cold = np.minimum(on_demand.cold, queueing.refused_share(load, ready, mix))
     return Sizes(
         count=units,

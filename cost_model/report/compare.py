@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -17,11 +17,10 @@ from cost_model.hosts import Host
 from cost_model.modes import OFFLINE, SAGEMAKER, Mode
 from cost_model.prices.book import PriceBook
 from cost_model.report.estimate import component_document, prices_document
+from cost_model.report.order import KEYS, Sort
 from cost_model.workload import Workload
 from rerank_toolkit import __version__
 from rerank_toolkit.console import Column
-
-Sort = Literal["model", "cost", "p95", "quality", "utilisation", "headroom"]
 
 COLUMNS = (
     Column(""),
@@ -140,16 +139,7 @@ def shown_options(comparison: Comparison, top: int, sort: Sort = "model") -> lis
             for at, option in enumerate(members)
             if top == 0 or at < top or option.chosen or option is comparison.runner_up
         ]
-    return shown if sort == "model" else sorted(shown, key=_KEYS[sort])
-
-
-_KEYS: dict[Sort, Callable[[Option], Any]] = {
-    "cost": lambda option: (option.monthly_cost, option.p95_ms),
-    "p95": lambda option: (option.p95_ms, option.monthly_cost),
-    "quality": lambda option: (-(option.quality or 0.0), option.monthly_cost),
-    "utilisation": lambda option: (-option.utilisation, option.monthly_cost),
-    "headroom": lambda option: (-(option.headroom or 0.0), option.monthly_cost),
-}
+    return shown if sort == "model" else sorted(shown, key=KEYS[sort])
 
 
 def comparison_columns(comparison: Comparison) -> tuple[Column, ...]:

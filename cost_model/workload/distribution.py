@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated, NamedTuple
@@ -133,16 +134,21 @@ def lognormal_moments(mean: float, cv: float, most: float = math.inf) -> list[fl
     With σ² = ln(1 + cv²) and μ = ln(mean) - σ²/2, and Φ the normal distribution function,
     exp(kμ + k²σ²/2) Φ((ln M - μ)/σ - kσ) + M^k (1 - Φ((ln M - μ)/σ)).
     """
+    return list(_lognormal_moments(mean, cv, most))
+
+
+@lru_cache(maxsize=256)  # asked for again by every host that a model is compared on
+def _lognormal_moments(mean: float, cv: float, most: float) -> tuple[float, ...]:
     sigma = math.sqrt(math.log1p(cv * cv))
     if sigma == 0:
-        return [min(mean, most) ** k for k in range(MOMENTS)]
+        return tuple(min(mean, most) ** k for k in range(MOMENTS))
     mu = math.log(mean) - sigma * sigma / 2
     whole = [math.exp(k * mu + (k * sigma) ** 2 / 2) for k in range(MOMENTS)]
     if math.isinf(most):
-        return whole
+        return tuple(whole)
     cut = (math.log(most) - mu) / sigma
     below = NormalDist().cdf
-    return [whole[k] * below(cut - k * sigma) + most**k * below(-cut) for k in range(MOMENTS)]
+    return tuple(whole[k] * below(cut - k * sigma) + most**k * below(-cut) for k in range(MOMENTS))
 
 
 def draw_lognormal(rng: np.random.Generator, mean: float, cv: float, count: int) -> NDArray[np.float64]:

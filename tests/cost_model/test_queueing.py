@@ -107,3 +107,54 @@ def test_containers_are_the_fewest_by_erlangs_b(load):
 
 def test_more_containers_than_allowed_is_told_by_one_more():
     assert queueing.containers_for(array(300.0), 0.001, 200) == 201
+
+
+@pytest.mark.parametrize("load", [0.0001, 0.01, 1.0, 20.0, 150.0, 4000.0])
+def test_what_containers_refuse_is_erlangs_b(load):
+    got = queueing.refused_share(array(load, load), array(3.0, 40.0))
+
+    for count, share in zip((3, 40), got.tolist(), strict=True):
+        blocking = 1.0
+        for server in range(1, count + 1):
+            blocking = load * blocking / (server + load * blocking)
+        assert share == pytest.approx(blocking, rel=1e-12)
+
+
+def test_a_mix_refuses_what_its_parts_do():
+    mix = ((0.5, 0.4), (4 / 3, 0.6))
+
+    got = queueing.refused_share(array(8.0), array(10.0), mix)
+
+    low, high = (queueing.refused_share(array(8.0 * times), array(10.0)) for times, _ in mix)
+    assert got == pytest.approx(0.4 * low + 0.6 * high)
+    assert queueing.containers_for(array(8.0), 0.01, 200, mix) > queueing.containers_for(array(8.0), 0.01, 200)
+
+
+def test_the_largest_load_of_which_containers_refuse_a_share():
+    load = queueing.load_for(0.001, 200)
+
+    assert queueing.refused_share(array(load), array(200.0)) == pytest.approx(0.001, rel=1e-5)
+
+
+@pytest.mark.parametrize(("rate", "keep"), [(1e-4, 300.0), (1e-3, 300.0), (0.01, 300.0), (0.5, 60.0)])
+def test_the_share_of_cold_starts_against_a_simulation(rate, keep):
+    """Services of a second each; the container that was used last is taken first."""
+    generator = np.random.default_rng(11)
+    cold = 0
+    free: list[tuple[float, float]] = []  # when it was free again, when it is given up
+    busy: list[float] = []
+    now, requests = 0.0, 60_000
+    for gap in generator.exponential(1 / rate, requests).tolist():
+        now += gap
+        free += [(end, end + keep) for end in busy if end <= now]
+        busy = [end for end in busy if end > now]
+        free = sorted(container for container in free if container[1] > now)
+        if free:
+            free.pop()
+        else:
+            cold += 1
+        busy.append(now + 1.0)
+
+    got = float(queueing.cold_share(rate, array(rate * 1.0), keep, 200)[0])
+
+    assert got == pytest.approx(cold / requests, rel=0.2, abs=0.002)
