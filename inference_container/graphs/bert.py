@@ -19,7 +19,7 @@ from openvino import Model, Node, Type
 from openvino import opset15 as op
 
 from inference_container.alibi import slopes
-from inference_container.graphs.layers import constant, integers, layer_norm, linear
+from inference_container.graphs.layers import constant, integers, layer_norm, linear, linears
 from inference_container.graphs.weights import Weight, Weights
 from rerank_toolkit.catalog.shapes import Shape
 
@@ -109,7 +109,7 @@ class Layer:
 
     def __call__(self, x: Node, bias: Scores) -> Node:
         """(B, L, hidden) to the same."""
-        q, k, v = self._heads(self.project(x), 3)
+        q, k, v = map(self._heads, self.project(x))
         return self.finish(self._attend(q, k, v, bias, first_token_only=False), x)
 
     def first_token(self, x: Node, bias: Scores) -> Node:
@@ -119,26 +119,25 @@ class Layer:
         feed-forward of one.
         """
         first = op.slice(x, integers(0), integers(1), integers(1), integers(1))  # (B, 1, hidden)
-        (q,) = self._heads(self.project(first, "query"), 1)
-        k, v = self._heads(self.project(x, "key", "value"), 2)
+        (q,) = map(self._heads, self.project(first, "query"))
+        k, v = map(self._heads, self.project(x, "key", "value"))
         return self.finish(self._attend(q, k, v, bias, first_token_only=True), first)
 
-    def project(self, x: Node, *names: str) -> Node:
-        """Of (B, L, hidden) what attention compares and mixes, side by side: (B, L, 3 * hidden) unless told less."""
+    def project(self, x: Node, *names: str) -> list[Node]:
+        """Of (B, L, hidden) what attention compares and mixes, all three unless told less: (B, L, hidden) each."""
         names = names or ("query", "key", "value")
-        return linear(x, self.weights, *(f"{self.prefix}.attention.self.{name}" for name in names))
+        return linears(x, self.weights, *(f"{self.prefix}.attention.self.{name}" for name in names))
 
     def finish(self, attended: Node, x: Node) -> Node:
         """The layer's output from what attention made of its input `x`, all (B, rows, hidden)."""
         dense = linear(attended, self.weights, f"{self.prefix}.attention.output.dense")
         return self._feed_forward(self._add_norm(dense, x, "attention.output.LayerNorm"))
 
-    def _heads(self, x: Node, parts: int) -> list[Node]:
-        """(B, L, parts * hidden) to `parts` of (B, heads, L, head_dim)."""
+    def _heads(self, x: Node) -> Node:
+        """(B, L, hidden) to (B, heads, L, head_dim)."""
         heads, size = self.shape.heads, self.shape.hidden // self.shape.heads
-        x = op.reshape(x, integers(0, 0, parts * heads, size), special_zero=True)
-        split = op.split(x, op.constant(2), parts).outputs()  # (B, L, heads, head_dim) each
-        return [op.transpose(part, integers(0, 2, 1, 3)) for part in split]
+        x = op.reshape(x, integers(0, 0, heads, size), special_zero=True)  # (B, L, heads, head_dim)
+        return op.transpose(x, integers(0, 2, 1, 3))
 
     def _attend(self, q: Node, k: Node, v: Node, bias: Scores, *, first_token_only: bool) -> Node:
         """(B, rows, hidden) from q (B, heads, rows, head_dim), k and v (B, heads, L, head_dim)."""

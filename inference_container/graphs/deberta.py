@@ -23,7 +23,7 @@ from openvino import opset15 as op
 from inference_container.checkpoints import SCALE, STEP, WEIGHT
 from inference_container.distance_buckets import distance_buckets
 from inference_container.graphs.bert import Layer, embed
-from inference_container.graphs.layers import integers, linear
+from inference_container.graphs.layers import integers, linears
 from inference_container.graphs.weights import Weights
 from rerank_toolkit.catalog.shapes import DEBERTA_DISTANCES, Shape
 
@@ -81,9 +81,9 @@ def matrix(weights: Weights, name: str) -> NDArray[np.float32]:
 
 
 class DisentangledLayer(Layer):
-    def project(self, x: Node, *names: str) -> Node:
+    def project(self, x: Node, *names: str) -> list[Node]:
         names = names or ("query", "key", "value")
-        return linear(x, self.weights, *(f"{self.prefix}.attention.self.{name}_proj" for name in names))
+        return linears(x, self.weights, *(f"{self.prefix}.attention.self.{name}_proj" for name in names))
 
 
 class DisentangledBias:

@@ -1,6 +1,6 @@
 """Parts of every graph, made from an artifact's tensors by their published names.
 
-`linear` is the only place where a weight matrix enters a graph, in floating point or, where scales come with it, in
+`linears` is the only place where a weight matrix enters a graph, in floating point or, where scales come with it, in
 int8.
 """
 
@@ -19,16 +19,29 @@ from inference_container.graphs.weights import Weight, Weights
 _TYPES = {"F32": Type.f32, "F16": Type.f16, "BF16": Type.bf16, "I8": Type.i8}
 
 
-def linear(x: Node, weights: Weights, *names: str, bias: bool = True) -> Node:
-    """x (..., inputs) through one or more dense layers at once: (..., outputs of all of them, side by side)."""
+def linear(x: Node, weights: Weights, name: str, *, bias: bool = True) -> Node:
+    """x (..., inputs) through a dense layer: (..., outputs)."""
+    (product,) = linears(x, weights, name, bias=bias)
+    return product
+
+
+def linears(x: Node, weights: Weights, *names: str, bias: bool = True) -> list[Node]:
+    """x (..., inputs) through each of several dense layers: (..., outputs of that layer).
+
+    One product with their weights side by side would be no faster, and would need a copy of them.
+    """
     if f"{names[0]}{SCALE}" in weights:
-        return _int8_linear(x, weights, names, bias=bias)
-    product = op.matmul(x, joined(weights, [f"{name}.weight" for name in names]), transpose_a=False, transpose_b=True)
-    return op.add(product, joined(weights, [f"{name}.bias" for name in names])) if bias else product
+        return _int8_linears(x, weights, names, bias=bias)
+    products = [
+        op.matmul(x, constant(weights[f"{name}.weight"]), transpose_a=False, transpose_b=True) for name in names
+    ]
+    if not bias:
+        return products
+    return [op.add(y, constant(weights[f"{name}.bias"])) for y, name in zip(products, names, strict=True)]
 
 
-def _int8_linear(x: Node, weights: Weights, names: Sequence[str], *, bias: bool) -> Node:
-    """As `linear`, of layers that read the same input, with the codes of int8.py.
+def _int8_linears(x: Node, weights: Weights, names: Sequence[str], *, bias: bool) -> list[Node]:
+    """As `linears`, with the codes of int8.py, which are the same for layers that read the same input.
 
     The plugin makes the codes in the kernel before, multiplies integers, and adds and scales as it writes the result.
     """
@@ -36,14 +49,17 @@ def _int8_linear(x: Node, weights: Weights, names: Sequence[str], *, bias: bool)
     codes = op.add(op.multiply(x, op.constant(1 / step)), op.constant(-low / step))
     ends = [op.constant(np.float32(end)) for end in (0, 255)]
     codes = op.fake_quantize(codes, *ends, *ends, 256)  # rounded, and kept within 0 and 255
-    weight = np.concatenate([weights[f"{name}{WEIGHT}"].data for name in names])  # (outputs, inputs)
-    scale = np.concatenate([weights[f"{name}{SCALE}"].data for name in names])  # (outputs,)
-    widened = op.multiply(constant(Weight(weight, "I8"), shared=False), op.constant(scale[:, None]))
-    shift = scale * (weight.astype(np.float64) @ (low / step))
-    if bias:
-        shift = shift + np.concatenate([weights[f"{name}.bias"].widened() for name in names])
-    product = op.matmul(codes, widened, transpose_a=False, transpose_b=True)
-    return op.add(product, op.constant(shift.astype(np.float32)))
+    products = []
+    for name in names:
+        weight = weights[f"{name}{WEIGHT}"]  # (outputs, inputs)
+        scale = weights[f"{name}{SCALE}"].data  # (outputs,)
+        widened = op.multiply(constant(weight), op.constant(scale[:, None]))
+        shift = scale * (weight.data.astype(np.float64) @ (low / step))
+        if bias:
+            shift = shift + weights[f"{name}.bias"].widened()
+        product = op.matmul(codes, widened, transpose_a=False, transpose_b=True)
+        products.append(op.add(product, op.constant(shift.astype(np.float32))))
+    return products
 
 
 def layer_norm(x: Node, weights: Weights, name: str, eps: float) -> Node:
@@ -52,19 +68,9 @@ def layer_norm(x: Node, weights: Weights, name: str, eps: float) -> Node:
     return op.add(op.multiply(normed, constant(weights[f"{name}.weight"])), constant(weights[f"{name}.bias"]))
 
 
-def joined(weights: Weights, names: Sequence[str]) -> Node:
-    """Tensors below each other as one fp32 value."""
-    parts = [weights[name] for name in names]
-    if len(parts) == 1:
-        return constant(parts[0])
-    if len({part.dtype for part in parts}) == 1:
-        return constant(Weight(np.concatenate([part.data for part in parts]), parts[0].dtype), shared=False)
-    return constant(Weight(np.concatenate([part.widened() for part in parts]), "F32"), shared=False)
-
-
-def constant(weight: Weight, *, shared: bool = True) -> Node:
-    """A tensor as an fp32 value. If `shared`, its memory must stay until the graph is compiled, else it is copied."""
-    stored = Constant(Tensor(weight.data, Shape(weight.shape), _TYPES[weight.dtype]), shared)
+def constant(weight: Weight) -> Node:
+    """A tensor as an fp32 value. Its memory is shared: it must stay for as long as the graph."""
+    stored = Constant(Tensor(weight.data, Shape(weight.shape), _TYPES[weight.dtype]), True)
     return stored if weight.dtype == "F32" else op.convert(stored, "f32")
 
 

@@ -9,7 +9,7 @@ small graph together with the keys within reach.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,18 +48,18 @@ class LongEncoder:
         *steps, last = self._steps
         inputs: dict[str, NDArray[Any]] = {"embeddings": words, "type_ids": type_ids}
         for step in steps:
-            x, projected = _in_blocks(step, inputs)  # (L, hidden), (L, 3 * hidden)
+            x, *projected = _in_blocks(step, inputs)  # (L, hidden) each
             queries = 1 if step is steps[-1] else len(x)  # of the last layer's output only the first token is read
             inputs = {"x": x[:queries], "attended": self._attend(projected, queries)}
         (output,) = _in_blocks(last, inputs)
         first: NDArray[np.float32] = output[0]
         return first
 
-    def _attend(self, projected: NDArray[np.float32], queries: int) -> NDArray[np.float32]:
-        """(queries, hidden) from queries, keys and values side by side, (L, 3 * hidden)."""
-        length, heads = len(projected), self._shape.heads
-        by_head = projected.reshape(length, 3, heads, -1).transpose(1, 2, 0, 3)
-        q, k, v = np.ascontiguousarray(by_head)  # (heads, L, head_dim) each
+    def _attend(self, projected: Sequence[NDArray[np.float32]], queries: int) -> NDArray[np.float32]:
+        """(queries, hidden) from queries, keys and values, (L, hidden) each."""
+        length, heads = len(projected[0]), self._shape.heads
+        by_head = (part.reshape(length, heads, -1).transpose(1, 0, 2) for part in projected)
+        q, k, v = map(np.ascontiguousarray, by_head)  # (heads, L, head_dim) each
         attended = np.empty((queries, heads, q.shape[-1]), dtype=np.float32)
         for head, (distance, slope) in enumerate(zip(reach(q, k, self._bits), slopes(heads), strict=True)):
             for rows, keys in _blocks(queries, length, -(-distance // _STEP) * _STEP):
@@ -112,18 +112,18 @@ def _blocks(queries: int, length: int, distance: int) -> Iterator[tuple[range, r
 def _steps(shape: Shape, weights: Weights) -> Iterator[Model]:
     """What is before, between and after the layers' attentions: work on each token by itself.
 
-    Each gives a layer's input, (1, rows, hidden), and what its attention is made of, (1, rows, 3 * hidden); the last
-    one gives the encoder's output.
+    Each gives a layer's input and its queries, keys and values, (1, rows, hidden) each; the last one gives the
+    encoder's output.
     """
     layers = [Layer(shape, weights, "bert", number) for number in range(shape.layers)]
     words = op.parameter([1, -1, shape.hidden], Type.f32, name="embeddings")
     type_ids = op.parameter([1, -1], Type.i32, name="type_ids")
     x = embed(words, type_ids, shape, weights, "bert")
-    yield Model([op.result(x), op.result(layers[0].project(x))], [words, type_ids], "before layer 0")
+    yield Model([op.result(output) for output in (x, *layers[0].project(x))], [words, type_ids], "before layer 0")
     for number, layer in enumerate(layers):
         inputs = [op.parameter([1, -1, shape.hidden], Type.f32, name=name) for name in ("attended", "x")]
         x = layer.finish(*inputs)
-        outputs = [x] if layer is layers[-1] else [x, layers[number + 1].project(x)]
+        outputs = [x] if layer is layers[-1] else [x, *layers[number + 1].project(x)]
         yield Model([op.result(output) for output in outputs], inputs, f"layer {number}")
 
 

@@ -16,7 +16,7 @@ from inference_container.engines import RaggedBatch
 from inference_container.engines.loading import load_engine
 from inference_container.engines.torch_ranges import input_ranges
 from inference_container.fidelity import FidelityUnknown
-from inference_container.graphs.layers import linear
+from inference_container.graphs.layers import linears
 from inference_container.graphs.weights import Weight, map_weights
 from inference_container.int8 import quantise
 from inference_container.packaging import package
@@ -52,9 +52,9 @@ def test_codes_times_weights_give_the_layers_product(names: list[str]) -> None:
     weights = {name: Weight(array, kinds[array.dtype]) for name, array in {**tensors, **made}.items()}
     # WHEN a graph multiplies in int8
     parameter = op.parameter([-1, 64], openvino.Type.f32, name="x")
-    model = openvino.Model([op.result(linear(parameter, weights, *names))], [parameter], "layer")
+    model = openvino.Model([op.result(y) for y in linears(parameter, weights, *names)], [parameter], "layer")
     compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    found = compiled(x)[0]
+    found = np.concatenate(list(compiled(x).values()), axis=1)
     # THEN it is the sum over integers that int8.py gives
     codes = np.rint((x - made[f"{names[0]}.input_low"]) / made[f"{names[0]}.input_step"]).clip(0, 255)
     restored = codes * made[f"{names[0]}.input_step"] + made[f"{names[0]}.input_low"]
