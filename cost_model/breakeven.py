@@ -290,6 +290,7 @@ def find_breakeven(
         candidates, _ = find_candidates(
             [model], hosts, question.workload, measured, engines=question.engines, dtypes=question.dtypes
         )
+        candidates = [one for one in candidates if one.dtype != "int8" or question.int8_opted_in]
         ways = {way: Way(of_way, candidates, question.workload, prices, region) for way, of_way in modes.items()}
         costs[model.id] = ways
         found.append(_of_model(model, ways, first, last))

@@ -54,9 +54,7 @@ def compare(
     if as_json or format == "json":
         print_json(comparison_document(comparison, prices))
     elif comparison.options:
-        shown = shown_options(comparison, top, sort)
-        if top:
-            shown = [simulated_row(option) for option in shown]
+        shown = shown_options(comparison, top, sort, simulated_row)
         tell = print_text if format == "table" else say
         dates = ", ".join(dict.fromkeys(str(prices.origin(region).as_of) for region in comparison.regions))
         tell(f"{comparison.region}, prices as of {dates}")

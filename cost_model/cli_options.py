@@ -46,7 +46,7 @@ class Asked:
     engine
         Only this engine.
     dtype
-        Only this precision; may be given several times.
+        Only this precision; may be given several times. int8 is chosen only where it is given.
     instance
         Only instance types that match this pattern, such as 'ml.c7i.*'; leaves out what runs on none.
     mode
@@ -93,7 +93,12 @@ class Asked:
         from cost_model.question import DTYPES, ENGINES, Question
         from cost_model.service_time import PROFILES, load_profiles
 
-        workload = _workload(self)
+        faults = list(faults)
+        try:
+            workload = _workload(self)
+        except InvalidOptions as error:  # told together with what is wrong with the others
+            faults += error.faults
+            workload = read_workload()
         regions = self.region or workload.regions or ("us-east-1",)
         prices = open_prices(self.prices, regions)
         modes = self.mode or MODES
@@ -113,8 +118,13 @@ class Asked:
             instances=self.instance,
             engines=(self.engine,) if self.engine else ENGINES,
             dtypes=self.dtype or DTYPES,
+            int8_opted_in="int8" in self.dtype,
         )
         return question, prices, measured
+
+
+class InvalidOptions(InvalidInput):
+    """What is wrong is an option, not the file that it changes."""
 
 
 def changed(workload: Workload, changes: dict[str, Any]) -> Workload:
@@ -126,13 +136,21 @@ def changed(workload: Workload, changes: dict[str, Any]) -> Workload:
     for name, other in (("max_p95_ms", "slo"),):  # two forms of one limit: the option's wins
         if name in told:
             document.pop(other, None)
-    return documents.convert(document | msgspec.to_builtins(told), Workload, name="options")
+    try:
+        return documents.convert(document | msgspec.to_builtins(told), Workload, name="options")
+    except InvalidInput as error:
+        named = [Fault(_option(fault.field, told), fault.message, fault.type) for fault in error.faults]
+        raise InvalidOptions("options", named) from None
+
+
+def _option(field: str, told: dict[str, Any]) -> str:
+    return f"--{field.replace('_', '-')}" if field in told else field
 
 
 def _workload(asked: Asked) -> Workload:
     """The workload in the file, with what the options say instead."""
     if asked.min_beir is not None and asked.min_quality is not None:
-        raise InvalidInput("options", [Fault("--min-beir", "is --min-quality for one metric; leave one out")])
+        raise InvalidOptions("options", [Fault("--min-beir", "is --min-quality for one metric; leave one out")])
     workload = read_workload(asked.workload) if asked.workload else read_workload()
     if asked.min_beir is not None:
         workload = msgspec.structs.replace(workload, quality=None)

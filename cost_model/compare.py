@@ -216,8 +216,9 @@ def is_affordable(option: Option, workload: Workload) -> bool:
 
 
 def may_be_chosen(option: Option, workload: Workload) -> bool:
-    """Whether it is one to deploy for this workload, whatever it costs: see `modes`."""
-    return option.mode in SAGEMAKER and (option.mode not in OFFLINE or workload.slo_ms is not None)
+    """Whether it is one to deploy for this workload, whatever it costs: see `modes`, and `Candidate.opted_in`."""
+    deployed = option.mode in SAGEMAKER and (option.mode not in OFFLINE or workload.slo_ms is not None)
+    return deployed and option.candidate.opted_in
 
 
 def _choose(

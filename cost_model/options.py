@@ -37,6 +37,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemoryNeed
     int8: Int8 | None = None
     """What is known of the model in int8, where that is its dtype."""
+    opted_in: bool = True
+    """int8 loses a little, so it is compared, and chosen only by whoever asked for it."""
 
     @property
     def memory_needed(self) -> float:
@@ -91,6 +93,7 @@ def find_candidates(
     *,
     engines: Iterable[Engine] = ("openvino", "torch"),
     dtypes: Iterable[Dtype] = ("fp32", "bf16", "fp16", "int8"),
+    int8_opted_in: bool = False,
 ) -> tuple[list[Candidate], list[LeftOut]]:
     """Every model in every way on every host that has the memory, in the order given."""
     candidates: list[Candidate] = []
@@ -109,6 +112,8 @@ def find_candidates(
                 if isinstance(found, Unknown):
                     option = {"model": model.id, **host.option, "engine": way.engine, "dtype": way.dtype}
                     left_out.append(LeftOut(option=option, why=found))
+                elif way.int8 and not int8_opted_in:
+                    candidates.append(msgspec.structs.replace(found, opted_in=False))
                 else:
                     candidates.append(found)
     return candidates, left_out

@@ -11,6 +11,7 @@ import msgspec
 
 from cost_model.compare import Option
 from cost_model.components import total
+from cost_model.default_plan import REPOSITORY
 from cost_model.delays import load_delays
 from cost_model.memory import stored_dtype
 from cost_model.modes import Mode
@@ -23,8 +24,6 @@ from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.manifest import artifact_name
 from rerank_toolkit.contracts.plan import Deployment, Expectation, Image, LocalArtifact, Plan, Scaling
 from rerank_toolkit.contracts.settings import Settings
-
-REPOSITORY = "rerank-toolkit"
 
 PLANNED: Mapping[Mode, plan.Mode] = {"realtime": "realtime", "autoscaled": "realtime"}
 """What infra deploys; other modes can be compared, and a plan for them would be refused."""

@@ -29,6 +29,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """Pattern of instance types."""
     engines: tuple[Engine, ...] = ENGINES
     dtypes: tuple[Dtype, ...] = DTYPES
+    int8_opted_in: bool = False
+    """Whether int8 may be chosen, and not only be compared."""
 
     def of_models(self, models: tuple[Model, ...]) -> Question:
         return msgspec.structs.replace(self, models=models)
@@ -49,7 +51,13 @@ def answer(
         instances=question.instances,
     )
     candidates, no_candidate = find_candidates(
-        question.models, hosts, question.workload, measured, engines=question.engines, dtypes=question.dtypes
+        question.models,
+        hosts,
+        question.workload,
+        measured,
+        engines=question.engines,
+        dtypes=question.dtypes,
+        int8_opted_in=question.int8_opted_in,
     )
     return compare(
         candidates,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -45,10 +45,14 @@ LEGEND = (
     "GiB: needed/available   interpolated: by a law through the measured requests; scaled: carried to another machine",
     "--json: the interval, the formula and the basis of each figure",
 )
+OPT_IN = "int8 is chosen only by --dtype int8: it loses a little, and --json says how much"
 AT_LEAST = "≥ at least: minor lines without a known price, such as data in this region, come on top"
 NEVER_CHOSEN = "not deployed by this toolkit, and never chosen: {}"
 
 BEYOND, PART = "†", "‡"
+
+TRIES = 4
+"""How often a row gives way to the next before one is shown that breaks a limit."""
 
 KINDS = ("cpu", "gpu", "serverless", "offline", "elsewhere")
 """Of options, in the order of the table."""
@@ -118,28 +122,49 @@ def comparison_document(comparison: Comparison, prices: PriceBook) -> dict[str, 
     }
 
 
-def shown_options(comparison: Comparison, top: int, sort: Sort = "model") -> list[Option]:
+def shown_options(
+    comparison: Comparison, top: int, sort: Sort = "model", refine: Callable[[Option], Option] | None = None
+) -> list[Option]:
     """Of each model and kind the best `top`, all if 0: within the limits before beyond them, then cheapest.
 
-    The chosen one and the next are always shown. Sorted by model and kind, or all by one figure, the best first.
+    The chosen one and the next are always shown. With `refine` their response times are bettered, and who then breaks
+    a limit gives way to the next, TRIES times. Sorted by model and kind, or all by one figure, the best first.
     """
-    order = {model: at for at, model in enumerate(dict.fromkeys(o.candidate.model.id for o in comparison.options))}
-    groups = {
-        id(option): (order[option.candidate.model.id], KINDS.index(kind(option))) for option in comparison.options
-    }
+    options = comparison.options
+    order = {model: at for at, model in enumerate(dict.fromkeys(option.candidate.model.id for option in options))}
+    groups = {id(option): (order[option.candidate.model.id], KINDS.index(kind(option))) for option in options}
 
     def rank(option: Option) -> tuple[Any, ...]:
         return (*groups[id(option)], not meets(option, comparison.workload))
 
     shown: list[Option] = []
-    ranked = sorted(comparison.options, key=rank)  # they come by cost and p95, which a stable sort keeps
+    ranked = sorted(options, key=rank)  # they come by cost and p95, which a stable sort keeps
     for _, members in groupby(ranked, key=lambda option: groups[id(option)]):
-        shown += [
-            option
-            for at, option in enumerate(members)
-            if top == 0 or at < top or option.chosen or option is comparison.runner_up
-        ]
+        group = list(members)
+        always = [option for option in group if option.chosen or option is comparison.runner_up]
+        best = _best(group, top, comparison.workload, refine) if top else group
+        shown += best + [option for option in always if not any(_is(option, other) for other in best)]
     return shown if sort == "model" else sorted(shown, key=KEYS[sort])
+
+
+def _best(
+    group: Sequence[Option], top: int, workload: Workload, refine: Callable[[Option], Option] | None
+) -> list[Option]:
+    """The first `top`; of those that `refine` finds beyond a limit so many as are missing come after the others."""
+    if refine is None:
+        return list(group[:top])
+    kept: list[Option] = []
+    beyond: list[Option] = []
+    for option in group[: top + TRIES]:
+        refined = refine(option)
+        (kept if meets(refined, workload) else beyond).append(refined)
+        if len(kept) == top or not meets(option, workload):  # those that come now are beyond a limit anyway
+            break
+    return (kept + beyond + [refine(option) for option in group[len(kept) + len(beyond) : top]])[:top]
+
+
+def _is(one: Option, other: Option) -> bool:
+    return (one.candidate is other.candidate) and (one.mode, one.region) == (other.mode, other.region)
 
 
 def comparison_columns(comparison: Comparison) -> tuple[Column, ...]:
@@ -170,6 +195,8 @@ def comparison_notes(comparison: Comparison, shown: Sequence[Option]) -> list[st
     elsewhere = dict.fromkeys(option.mode for option in shown if option.mode not in SAGEMAKER)
     if elsewhere:
         lines.append(NEVER_CHOSEN.format(", ".join(elsewhere)))
+    if any(not option.candidate.opted_in for option in shown):
+        lines.append(OPT_IN)
     lines += _marked(comparison)
     if (chosen := comparison.chosen) is not None:
         lines += ["", *_choice(comparison, chosen)]
@@ -195,6 +222,8 @@ def _choice(comparison: Comparison, chosen: Option) -> list[str]:
     lines = [f"✓ {chosen.label}, {chosen.dollars_a_month}: {praise}", *(f"  {line}" for line in rest)]
     if (word := _basis(chosen)) != "interpolated":
         lines.append(f"  its speed is {word}, not measured: measure an endpoint there before you rely on it")
+        if interval := chosen.candidate.scaled.interval:
+            lines.append(f"  a request may compute {interval.replace(' of it:', ' times as long:', 1)}")
     return lines + _better(comparison, chosen) + _cheaper_elsewhere(comparison, chosen)
 
 

@@ -220,10 +220,11 @@ def test_a_workload_that_is_not_toml_is_told(tmp_path):
 
 
 def test_all_unknown_names_are_told_at_once():
-    done = rerank("compare", "--model", "x", "--model", "y", "--region", "mars-1", "--instance", "ml.zz*", "--top=-1")
+    names = ("--model", "x", "--model", "y", "--region", "mars-1", "--instance", "ml.zz*")
+    done = rerank("compare", *names, "--top=-1", "--max-p95-ms=-5")
 
     assert done.returncode == 2
-    for part in ("'x'", "'y'", "'mars-1'", "'ml.zz*'", "--top: is -1"):
+    for part in ("'x'", "'y'", "'mars-1'", "'ml.zz*'", "--top: is -1", "--max-p95-ms: is -5"):
         assert part in done.stderr
 
 

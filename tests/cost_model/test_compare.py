@@ -414,6 +414,30 @@ def test_each_cpu_computes_in_what_it_has(tmp_path):
     assert by_openvino.scaled.alone_s < by_torch.scaled.alone_s
 
 
+def test_int8_is_compared_where_it_is_sound_and_chosen_only_on_request():
+    measured, _ = load_profiles()
+    question = Question(
+        workload=WORKLOAD,
+        models=(find_model("minilm-l12"), find_model("tiny")),
+        modes=("realtime",),
+        instances="ml.[cm][4567]*xlarge",
+    )
+
+    usual, asked = (
+        answer(msgspec.structs.replace(question, dtypes=dtypes, int8_opted_in=opted), PRICES, measured)
+        for dtypes, opted in ((question.dtypes, False), (("int8",), True))
+    )
+
+    int8 = [option.candidate for option in usual.options if option.candidate.dtype == "int8"]
+    assert {candidate.model.alias for candidate in int8} == {"minilm-l12"}  # of tiny nobody has measured the loss
+    assert {candidate.host.instruction_set for candidate in int8} <= {"avx512_vnni", "avx512_bf16", "amx"}
+    assert all("int8 ranks as fp32 with Spearman 0.99" in candidate.basis for candidate in int8)
+    assert usual.chosen is not None
+    assert usual.chosen.candidate.dtype != "int8"
+    assert asked.chosen is not None
+    assert asked.chosen.candidate.dtype == "int8"
+
+
 def test_the_very_instance_that_was_measured_is_not_scaled(tmp_path):
     profile = MEASURED[0].profile
     hardware = msgspec.structs.replace(profile.hardware, instance="ml.c6i.xlarge")
