@@ -16,13 +16,15 @@ import numpy as np
 
 from cost_model.bill import Biller
 from cost_model.components import Component, dollars, is_complete, total
-from cost_model.modes import MODES, OFFLINE, SAGEMAKER, Mode, ModeFile, load_mode
+from cost_model.modes import MODES, SAGEMAKER, Mode, ModeFile, load_mode
 from cost_model.modes.limits import ended
 from cost_model.options import Candidate, LeftOut
 from cost_model.pareto import pareto_front
 from cost_model.prices.book import PriceBook, Unknown
+from cost_model.reasons import why_chosen, why_none
 from cost_model.shown import Shown
 from cost_model.sizing import Demand, Sizing, size_rows
+from cost_model.verdicts import may_be_chosen, meets
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.contracts import usage
@@ -187,38 +189,14 @@ def compare(
         left_out=not_ranked,
         chosen=best,
         runner_up=second,
-        reason=_reason(best, second, workload) if best else _why_none(options, workload),
+        reason=why_chosen(best, second, workload) if best else why_none(options, workload),
     )
-
-
-def meets(option: Option, workload: Workload) -> bool:
-    """Whether the option keeps all limits of the workload."""
-    return is_fast(option, workload) and is_good(option, workload) and is_affordable(option, workload)
-
-
-def is_fast(option: Option, workload: Workload) -> bool:
-    return workload.slo_ms is None or option.limited_ms <= workload.slo_ms
 
 
 def keeps_time(mode: Mode, sizing: Sizing, workload: Workload) -> bool:
     """Whether the size carries the load within the workload's limit and the endpoint's own."""
     in_time = workload.slo_ms is None or round(sizing.limited * 1000, 2) <= workload.slo_ms
     return in_time and _too_much(mode, sizing) is None
-
-
-def is_good(option: Option, workload: Workload) -> bool:
-    """An unknown quality meets no floor."""
-    return workload.min_quality is None or (option.quality is not None and option.quality >= workload.min_quality)
-
-
-def is_affordable(option: Option, workload: Workload) -> bool:
-    return workload.max_monthly_cost is None or option.monthly_cost <= workload.max_monthly_cost
-
-
-def may_be_chosen(option: Option, workload: Workload) -> bool:
-    """Whether it is one to deploy for this workload, whatever it costs: see `modes`, and `Candidate.opted_in`."""
-    deployed = option.mode in SAGEMAKER and (option.mode not in OFFLINE or workload.slo_ms is not None)
-    return deployed and option.candidate.opted_in
 
 
 def _choose(
@@ -360,72 +338,3 @@ def _too_much(mode: Mode, sizing: Sizing | None) -> Unknown | None:
 
 def _rounded(value: Decimal) -> Decimal:
     return value.quantize(CENT, ROUND_HALF_UP)
-
-
-def _reason(chosen: Option, runner_up: Option | None, workload: Workload) -> str:
-    unlimited = workload.slo_ms is None and workload.min_quality is None and workload.max_monthly_cost is None
-    if runner_up is None:
-        return "the only option" if unlimited else "the only one within the limits"
-    praise = "cheapest" if unlimited else "cheapest within the limits"
-    return (
-        f"{praise}; next is {runner_up.label} for {runner_up.dollars_a_month} at a p95 of {runner_up.p95_ms:,.0f} ms "
-        f"against {chosen.p95_ms:,.0f} ms"
-    )
-
-
-def _why_none(options: Sequence[Option], workload: Workload) -> str:
-    """What would have to give, each limit for itself and, where each alone can be met, together."""
-    ours = [option for option in options if may_be_chosen(option, workload)]
-    if not ours:
-        return "no option has a price, a speed and the memory"
-    gives: list[str] = []
-    for words in (_too_slow(ours, workload), _too_poor(ours, workload), _too_dear(ours, workload)):
-        gives += words
-    return "; ".join(gives) or f"no option meets the limits together: {_nearest(ours, workload)}"
-
-
-def _too_slow(options: Sequence[Option], workload: Workload) -> list[str]:
-    if any(is_fast(option, workload) for option in options):
-        return []
-    best = min(options, key=lambda option: option.limited_ms)
-    return [
-        f"the fastest, {best.label}, has a p{workload.slo_percentile:g} of {best.limited_ms:,.0f} ms, "
-        f"the limit is {workload.slo_ms:g} ms"
-    ]
-
-
-def _too_poor(options: Sequence[Option], workload: Workload) -> list[str]:
-    if any(is_good(option, workload) for option in options):
-        return []
-    known = [option.quality for option in options if option.quality is not None]
-    name = workload.quality_name
-    best = f"the best has a {name} of {max(known):g}" if known else f"none has a known {name}"
-    return [f"{best}, the floor is {workload.min_quality:g}"]
-
-
-def _too_dear(options: Sequence[Option], workload: Workload) -> list[str]:
-    if any(is_affordable(option, workload) for option in options):
-        return []
-    best = min(options, key=lambda option: option.monthly_cost)
-    return [f"the cheapest, {best.label}, costs {best.dollars_a_month}, the budget is ${workload.max_monthly_cost:,}"]
-
-
-def _nearest(options: Sequence[Option], workload: Workload) -> str:
-    """For each limit the cheapest option that keeps all the others, and what it misses by."""
-    ways: list[str] = []
-    keeps = {"speed": is_fast, "quality": is_good, "budget": is_affordable}
-    for given, keep in keeps.items():
-        others = [other for name, other in keeps.items() if name != given]
-        near = [option for option in options if all(other(option, workload) for other in others)]
-        if any(keep(option, workload) for option in near) or not near:
-            continue
-        if given == "speed":
-            best = min(near, key=lambda option: option.limited_ms)
-            ways.append(f"a limit of {best.limited_ms:,.0f} ms allows {best.label} for {best.dollars_a_month}")
-        elif given == "quality":
-            best = max(near, key=lambda option: (option.quality or 0.0, -option.monthly_cost))
-            ways.append(f"a floor of {best.quality or 0:g} allows {best.label} for {best.dollars_a_month}")
-        else:
-            best = min(near, key=lambda option: option.monthly_cost)
-            ways.append(f"a budget of {dollars(best.monthly_cost)} allows {best.label}")
-    return "; or ".join(ways) or "two of them would have to give"

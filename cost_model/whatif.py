@@ -7,11 +7,12 @@ from decimal import Decimal
 
 import msgspec
 
-from cost_model.compare import Comparison, Option, meets
+from cost_model.compare import Comparison, Option
 from cost_model.prices.book import PriceBook
 from cost_model.question import Question, answer
 from cost_model.service_time import MeasuredModel
 from cost_model.simulation import simulated
+from cost_model.verdicts import meets
 
 
 class WhatIf(msgspec.Struct, frozen=True, kw_only=True):

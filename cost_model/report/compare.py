@@ -11,13 +11,14 @@ from typing import Any
 
 import msgspec
 
-from cost_model.compare import Comparison, Option, is_affordable, is_fast, is_good, may_be_chosen, meets
+from cost_model.compare import Comparison, Option
 from cost_model.components import cents, plain
 from cost_model.hosts import Host
 from cost_model.modes import OFFLINE, SAGEMAKER, Mode
 from cost_model.prices.book import PriceBook
 from cost_model.report.estimate import component_document, prices_document
 from cost_model.report.order import KEYS, Sort
+from cost_model.verdicts import is_affordable, is_fast, is_good, may_be_chosen, meets
 from cost_model.workload import Workload
 from rerank_toolkit import __version__
 from rerank_toolkit.console import Column
@@ -51,7 +52,7 @@ NEVER_CHOSEN = "not deployed by this toolkit, and never chosen: {}"
 
 BEYOND, PART = "†", "‡"
 
-TRIES = 4
+TRIES = 2
 """How often a row gives way to the next before one is shown that breaks a limit."""
 
 KINDS = ("cpu", "gpu", "serverless", "offline", "elsewhere")

@@ -13,7 +13,7 @@ from itertools import groupby
 import msgspec
 
 from cost_model.breakeven import find_breakeven
-from cost_model.compare import Comparison, Option, may_be_chosen, meets
+from cost_model.compare import Comparison, Option
 from cost_model.components import Component
 from cost_model.crossings import Span
 from cost_model.prices.book import PriceBook
@@ -24,6 +24,7 @@ from cost_model.report.figure import Source
 from cost_model.report.kinds import KINDS, kind_of
 from cost_model.report.volumes import Volume, sweep
 from cost_model.service_time import MeasuredModel
+from cost_model.verdicts import may_be_chosen, meets
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.models import Model
 

@@ -7,13 +7,14 @@ from decimal import Decimal
 
 import msgspec
 
-from cost_model.compare import compare, may_be_chosen, meets
+from cost_model.compare import compare
 from cost_model.modes import load_mode
 from cost_model.options import find_candidates, find_hosts
 from cost_model.prices.book import PriceBook
 from cost_model.question import Question
 from cost_model.report.kinds import kind_of
 from cost_model.service_time import MeasuredModel
+from cost_model.verdicts import may_be_chosen, meets
 
 FACTORS = tuple(10 ** (step / 3) for step in range(-9, 7))
 """Of the workload's rate: from a thousandth to a hundred times it, and 1 among them."""

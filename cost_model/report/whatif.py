@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from cost_model.compare import Option, is_affordable, is_fast, is_good
+from cost_model.compare import Option
 from cost_model.components import cents, dollars, plain
 from cost_model.prices.book import PriceBook
 from cost_model.report.compare import option_document, place, room
 from cost_model.report.estimate import prices_document
+from cost_model.verdicts import is_affordable, is_fast, is_good
 from cost_model.whatif import WhatIf
 from cost_model.workload import Workload
 from rerank_toolkit import __version__

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from cost_model.compare import Comparison, Option, meets, option_use
+from cost_model.compare import Comparison, Option, option_use
 from cost_model.modes import OFFLINE, SAGEMAKER, Mode
 from cost_model.prices.book import load_prices
 from cost_model.question import Question, answer
@@ -20,6 +20,7 @@ from cost_model.report.compare import comparison_notes, comparison_rows, left_ou
 from cost_model.service_time import load_profiles
 from cost_model.simulation import simulated
 from cost_model.sizing import fewest
+from cost_model.verdicts import meets
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.instances import load_instances
 from rerank_toolkit.catalog.models import find_model, load_models
