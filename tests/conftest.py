@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from inference_container.artifact import write_artifact
 from inference_container.packaging import package
@@ -21,6 +22,10 @@ from rerank_toolkit.catalog.shapes import Shape
 from rerank_toolkit.contracts.manifest import Manifest
 
 os.environ["RERANK_PRICES"] = os.devnull  # no folder: prices are those that ship, whatever was refreshed here
+
+# The same examples in every run: what fails here fails on every machine. HYPOTHESIS_PROFILE=default draws new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 # Twelve heads, as in every published JinaBERT reranker: not a power of two, so the slopes come from two series.
 _SMALL = {"layers": 2, "hidden": 48, "heads": 12, "intermediate": 96, "vocabulary": 320, "token_types": 2}

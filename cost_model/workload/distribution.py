@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 MOMENTS = 5
 """E[x⁰] to E[x⁴]: a request's variance under a law with squared tokens needs the fourth."""
 
+PARTS = 4
+NODES = ((-math.sqrt(0.6), 5 / 18), (0.0, 8 / 18), (math.sqrt(0.6), 5 / 18))
+"""On -1..1; exact for polynomials up to the fifth degree (Gauss–Legendre quadrature)."""
+
 SLICES = 16
 """Equally likely slices of a lognormal, where a sum over its values stands for the integral."""
 
@@ -103,7 +107,10 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return Pieces(values[:-1], values[1:], np.diff(percents) / 100)
 
     def points(self) -> list[tuple[float, float]]:
-        """Values with their probabilities that have its mean, for sums in place of integrals."""
+        """Values with their probabilities that have its mean, for sums in place of integrals.
+
+        Of what is even within pieces also its next three moments: three nodes of Gauss and Legendre for each part.
+        """
         if self.mean is not None:
             sigma = math.sqrt(math.log1p(self.cv * self.cv))
             if not sigma:
@@ -112,9 +119,17 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             values = [math.exp(normal.inv_cdf((at + 0.5) / SLICES)) for at in range(SLICES)]
             scale = self.mean * SLICES / sum(values)
             return [(value * scale, 1 / SLICES) for value in values]
+        points: list[tuple[float, float]] = []
         pieces = self.pieces()
-        middles = (pieces.low + pieces.high) / 2
-        return list(zip(middles.tolist(), pieces.share.tolist(), strict=True))
+        for low, high, share in zip(pieces.low.tolist(), pieces.high.tolist(), pieces.share.tolist(), strict=True):
+            if low == high:
+                points.append((low, share))
+                continue
+            half = (high - low) / (2 * PARTS)
+            for part in range(PARTS):
+                middle = low + half * (2 * part + 1)
+                points += [(middle + half * node, share * weight / PARTS) for node, weight in NODES]
+        return points
 
     def draw(self, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
         """(count,) independent values, not rounded."""
