@@ -176,7 +176,7 @@ def test_from_one_gpu_to_another_launches_stay():
     assert isinstance(h100, Peak)
     scaled = scale(on_t4, find_model("tiny"), WORKLOAD, h100, dtype="fp16")
 
-    assert 65 / 989 < scaled.ratio < 0.2
+    assert 65 / 989 < scaled.ratio < 0.3
     assert "by memory bandwidth instead of by peak" in scaled.interval
 
 
