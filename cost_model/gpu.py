@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from cost_model.hardware import Peak
-from rerank_toolkit.catalog.shapes import Shape, count_parameters, flops_terms
+from rerank_toolkit.catalog.shapes import Shape, encoder_parameters, flops_terms
 
 TABLE = Path(__file__).with_name("gpu.toml")
 
@@ -50,11 +50,6 @@ class GpuLaw(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         )
         serial = shape.layers * (self.launch_s + self.serial_s * tokens / sequences)
         return serial + compute + moved / (peak.bandwidth.gb_s * 1e9)
-
-
-def encoder_parameters(shape: Shape) -> int:
-    """Weights that a batch reads: all but the embeddings, of which it reads rows."""
-    return count_parameters(shape) - (shape.vocabulary + shape.positions + shape.token_types) * shape.hidden
 
 
 @cache

@@ -1,8 +1,9 @@
 """What a server's processes need of memory, part by part.
 
 A server is a front, which tokenises, and one or more workers, each with an engine. The artifact's weights are mapped
-from one file, so workers share those pages; what an engine makes of them is its own. The parts' sizes stand in
-memory.toml: measured once, on models of which the validation then predicts others.
+from one file. Torch computes from those pages, which workers share; OpenVINO's kernels make copies, each worker its
+own, and then the pages are given back. The parts' sizes stand in memory.toml: measured once, on models of which the
+validation then predicts others.
 """
 
 from __future__ import annotations
@@ -15,29 +16,21 @@ from typing import Literal
 
 import msgspec
 
-from cost_model.gpu import encoder_parameters
 from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.catalog.models import Model
-from rerank_toolkit.catalog.shapes import Shape
+from rerank_toolkit.catalog.shapes import Shape, encoder_parameters
+from rerank_toolkit.catalog.worker_memory import MIB, TOKENS_AT_ONCE, workers_with_room
 from rerank_toolkit.contracts.manifest import Dtype, Engine
 
 TABLE = Path(__file__).with_name("memory.toml")
 
-MIB = 1 << 20
 BYTES: dict[Dtype, int] = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}
-
-TOKENS_AT_ONCE = 1024
-"""What a worker takes through its graph at once; a longer document goes alone."""
 
 BERT_PIECES = 31_000
 """BERT's vocabularies are smaller."""
 
 LONG = 3072
 """Tokens from which on OpenVINO takes a JinaBERT document through graphs of their own."""
-
-WORKER_FRONT_MIB = 512
-WORKER_MIB = 256
-"""What the container counts for its front and for a worker beside its weights when it decides how many to start."""
 
 
 TokenizerKind = Literal["wordpiece", "bpe", "unigram"]
@@ -54,6 +47,8 @@ class EngineMemory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     base: float
     """Interpreter and library."""
+    mapped: bool
+    """Whether it goes on reading the encoder's weights from the artifact's file."""
     held: dict[Dtype, float]
     """By what it computes in."""
     at_work: float
@@ -101,7 +96,7 @@ class MemoryNeed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def basis(self) -> str:
-        parts = ", ".join(f"{part.name} {part.mib:,.0f}" for part in self.parts)
+        parts = ", ".join(f"{part.name} {part.mib:,.0f}" for part in self.parts if part.mib)
         count = f"{self.workers} worker{'s' if self.workers > 1 else ''}"
         return f"by parts measured on {load_memory().measured}, {count}: {parts} MiB"
 
@@ -136,7 +131,7 @@ def memory_of(
         parts=(
             Part("front", table.front.base),
             Part("tokenizer", table.front.tokenizer[tokenizer_kind(model.shape)] * pieces / 1000),
-            Part("weights, mapped once", parameters * BYTES[stored_dtype(engine, dtype)]),
+            Part("weights, mapped once", parameters * BYTES[stored_dtype(engine, dtype)] if own.mapped else 0),
             Part("engines", workers * own.base),
             Part("weights in engines", workers * (held + tables)),
             Part("at work", workers * at_work),
@@ -179,8 +174,7 @@ def workers_started(model: Model, engine: Engine, dtype: Dtype, *, cores: float,
     """Workers that the container starts by itself: one a core of openvino as far as it thinks that memory has room."""
     if engine != "openvino":
         return 1
-    each = WORKER_MIB + weights_mib(model, stored_dtype(engine, dtype))
-    return max(1, min(math.floor(cores), int((memory_mb - WORKER_FRONT_MIB) / each)))
+    return max(1, min(math.floor(cores), workers_with_room(model.shape, dtype, memory_mib=memory_mb)))
 
 
 def memory_on(

@@ -12,13 +12,14 @@ from collections.abc import Iterable
 
 import msgspec
 
-from cost_model.gpu import TOKEN_BUDGET, encoder_parameters, load_gpu_law
+from cost_model.gpu import TOKEN_BUDGET, load_gpu_law
 from cost_model.hardware import Cause, Peak, engine_worth, engines_on, load_hardware, many_cores
 from cost_model.service_time.law import Law
 from cost_model.service_time.layout import lay_out
 from cost_model.service_time.speed import Speed
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.models import Model
+from rerank_toolkit.catalog.shapes import encoder_parameters
 from rerank_toolkit.contracts.manifest import Dtype
 
 BYTES: dict[Dtype, int] = {"fp32": 4, "bf16": 2, "fp16": 2, "int8": 1}

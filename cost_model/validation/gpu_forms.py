@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_model.gpu import GpuLaw, encoder_parameters
+from cost_model.gpu import GpuLaw
 from cost_model.hardware import Peak, gpu_peak
 from cost_model.prices.book import Unknown
 from cost_model.service_time.law import solve
 from cost_model.validation.errors import Errors
 from cost_model.validation.published import Published, load_published
-from rerank_toolkit.catalog.shapes import Shape, flops_terms
+from rerank_toolkit.catalog.shapes import Shape, encoder_parameters, flops_terms
 
 Array = NDArray[np.float64]
 Precision = Literal["fp16", "int8"]

@@ -10,17 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inference_container.memory import MIB
+from rerank_toolkit.catalog.worker_memory import computed_in, workers_with_room
 from rerank_toolkit.contracts.manifest import Manifest
 from rerank_toolkit.contracts.profile import Hardware
 from rerank_toolkit.contracts.settings import Settings
-
-FRONT_MIB = 512
-"""Kept for the front: requests of the largest body, on their way from bytes to tokens."""
-
-ENGINE_MIB = 256
-"""Of each worker: interpreter, library and activations; its weights come besides."""
-
 
 CPU_TOKEN_BUDGET = 1024
 """A request of ten documents beside one of a thousand waits for the batches that are in compute when it comes: with
@@ -60,9 +53,8 @@ def plan_workers(
 def _default_workers(manifest: Manifest, hardware: Hardware, threads: int) -> int:
     if manifest.engine != "openvino":
         return 1
-    weights_mib = sum(digest.bytes for digest in manifest.files.values()) / MIB
-    room = int((hardware.memory_mib - FRONT_MIB) / (ENGINE_MIB + weights_mib))
-    return max(1, min(threads, room))
+    dtype = computed_in(manifest.dtype, hardware.instruction_set)
+    return min(threads, workers_with_room(manifest.shape, dtype, memory_mib=hardware.memory_mib))
 
 
 def _set_apart(workers: int, core_groups: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:

@@ -65,6 +65,11 @@ def count_parameters(shape: Shape) -> int:
     return embeddings + shape.layers * (attention + feed_forward) + head
 
 
+def encoder_parameters(shape: Shape) -> int:
+    """Weights that a batch reads: all but the embeddings, of which it reads rows."""
+    return count_parameters(shape) - (shape.vocabulary + shape.positions + shape.token_types) * shape.hidden
+
+
 def flops(shape: Shape, tokens: int) -> int:
     """Floating-point operations to score one sequence of `tokens`, a multiply-add counted as two.
 

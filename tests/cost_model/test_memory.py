@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from cost_model.memory import (
@@ -9,7 +11,6 @@ from cost_model.memory import (
     memory_on,
     serverless_step,
     tokenizer_kind,
-    weights_mib,
     workers_started,
 )
 from cost_model.memory_bill import memory_bills, saved
@@ -18,11 +19,10 @@ from cost_model.service_time import Speed, find_speed, load_profiles
 from cost_model.workload import Workload
 from inference_container.workers.plan import plan_workers
 from rerank_toolkit.catalog.models import find_model, load_models
-from rerank_toolkit.contracts.manifest import FileDigest, Manifest
+from rerank_toolkit.catalog.worker_memory import FRONT_MIB, worker_mib
+from rerank_toolkit.contracts.manifest import Dtype, Manifest
 from rerank_toolkit.contracts.profile import Hardware
 from rerank_toolkit.contracts.settings import Settings
-
-MIB = 1 << 20
 
 
 def mib(model: str, engine: str = "openvino", dtype: str = "bf16", **options: float) -> float:
@@ -40,16 +40,17 @@ def test_more_of_anything_needs_no_less(engine):
     assert by_length == sorted(by_length)
 
 
-def test_workers_share_the_mapped_weights():
-    one, two = (memory_of(find_model("base"), "openvino", "bf16", workers=workers) for workers in (1, 2))
+@pytest.mark.parametrize(("engine", "dtype", "mapped"), [("openvino", "bf16", 0), ("torch", "fp32", 434)])
+def test_workers_share_what_is_mapped_and_the_front(engine, dtype, mapped):
+    one, two = (memory_of(find_model("base"), engine, dtype, workers=workers) for workers in (1, 2))
     parts = {part.name: part.mib for part in one.parts}
+    assert parts["weights, mapped once"] == pytest.approx(mapped, abs=1)
 
     shared = parts["front"] + parts["tokenizer"] + parts["weights, mapped once"]
     assert two.mib == pytest.approx(2 * one.mib - shared)
     assert sum(parts.values()) == pytest.approx(one.mib)
-    assert one.basis.startswith(
-        "by parts measured on 2026-11-22, 1 worker: front 59, tokenizer 6, weights, mapped once"
-    )
+    assert one.basis.startswith("by parts measured on 2026-11-22, 1 worker: front 59, tokenizer 6, ")
+    assert ("mapped once" in one.basis) == bool(mapped)
 
 
 def test_int8_needs_less_than_bf16_and_fp32_more():
@@ -77,9 +78,23 @@ def test_the_serverless_step_is_the_least_that_holds_it(need, step):
     assert serverless_step(need) == step
 
 
-@pytest.mark.parametrize("alias", ["tiny", "base", "bge-base"])
-@pytest.mark.parametrize(("cores", "memory_mb"), [(1, 1024), (2, 2048), (2, 4096), (8, 16384), (48, 98304)])
-def test_workers_are_as_many_as_the_container_starts(alias, cores, memory_mb):
+COMPUTED: list[tuple[Dtype, str, Dtype]] = [
+    ("bf16", "amx", "bf16"),
+    ("bf16", "avx512_bf16", "bf16"),
+    ("bf16", "avx512_vnni", "fp32"),
+    ("bf16", "avx2", "fp32"),
+    ("bf16", "sve_bf16", "fp16"),
+    ("bf16", "neon", "fp16"),
+    ("fp32", "amx", "fp32"),
+    ("int8", "avx512_vnni", "int8"),
+]
+
+
+@pytest.mark.parametrize("alias", ["tiny", "base", "bge-base", "mxbai-base"])
+@pytest.mark.parametrize("machine", [(1, 1024), (2, 2048), (2, 4096), (8, 16384), (48, 98304)])
+@pytest.mark.parametrize(("stored", "instruction_set", "computed"), COMPUTED)
+def test_workers_are_as_many_as_the_container_starts(alias, machine, stored, instruction_set, computed):
+    cores, memory_mb = machine
     model = find_model(alias)
     manifest = Manifest(
         model_id=model.id,
@@ -90,13 +105,13 @@ def test_workers_are_as_many_as_the_container_starts(alias, cores, memory_mb):
         shape=model.shape,
         max_tokens=model.max_tokens,
         engine="openvino",
-        dtype="bf16",
+        dtype=stored,
         toolkit_version="0",
-        files={"model.safetensors": FileDigest("0" * 64, round(weights_mib(model, "bf16") * MIB))},
+        files={},
     )
     hardware = Hardware(
         cpu_model="any",
-        instruction_set="amx",
+        instruction_set=instruction_set,
         architecture="x86_64",
         logical_cpus=2 * cores,
         physical_cores=cores,
@@ -105,7 +120,18 @@ def test_workers_are_as_many_as_the_container_starts(alias, cores, memory_mb):
 
     planned = plan_workers(Settings(), manifest, hardware, []).workers
 
-    assert workers_started(model, "openvino", "bf16", cores=cores, memory_mb=memory_mb) == planned
+    assert workers_started(model, "openvino", computed, cores=cores, memory_mb=memory_mb) == planned
+
+
+@pytest.mark.parametrize("alias", [model.alias for model in load_models().values()])
+@pytest.mark.parametrize("dtype", ["bf16", "fp16", "fp32", "int8"])
+@pytest.mark.parametrize("workers", [1, 2, 8, 48])
+def test_the_container_starts_no_more_workers_than_memory_carries(alias, dtype, workers):
+    model = find_model(alias)
+    just_enough = math.ceil(FRONT_MIB + workers * worker_mib(model.shape, dtype))
+
+    assert workers_started(model, "openvino", dtype, cores=workers, memory_mb=just_enough) == workers
+    assert memory_of(model, "openvino", dtype, workers=workers).mib <= just_enough
 
 
 def test_where_memory_has_no_room_fewer_workers_are_reckoned_with():

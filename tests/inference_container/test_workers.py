@@ -26,8 +26,9 @@ from inference_container.workers.frames import Kind
 from inference_container.workers.plan import plan_workers
 from inference_container.workers.spec import WorkerSpec
 from inference_container.workers.worker import CannotLoad, EngineRaised, Worker, WorkerLost
+from rerank_toolkit.catalog.models import find_model
 from rerank_toolkit.contracts import documents
-from rerank_toolkit.contracts.manifest import FILE_NAME, FileDigest, Manifest
+from rerank_toolkit.contracts.manifest import FILE_NAME, Manifest
 from rerank_toolkit.contracts.profile import Hardware
 from rerank_toolkit.contracts.settings import Settings
 
@@ -210,10 +211,12 @@ HARDWARE = Hardware(
 CORES = [(core, core + 8) for core in range(8)]
 
 
-def plan(openvino_jinabert: Path, hardware: Hardware = HARDWARE, *, mib: int = 100, **settings: int) -> tuple[int, int]:
-    """(workers, threads of each) for an artifact of so many MiB."""
+def plan(
+    openvino_jinabert: Path, hardware: Hardware = HARDWARE, *, alias: str = "tiny", **settings: int
+) -> tuple[int, int]:
+    """(workers, threads of each) for an artifact of that model in bf16."""
     manifest = documents.read(openvino_jinabert / FILE_NAME, Manifest)
-    manifest = msgspec.structs.replace(manifest, files={"weights": FileDigest("0" * 64, mib << 20)})
+    manifest = msgspec.structs.replace(manifest, shape=find_model(alias).shape, dtype="bf16")
     made = plan_workers(Settings(**settings), manifest, hardware, [])
     return made.workers, made.threads
 
@@ -235,10 +238,21 @@ def test_openvino_gets_a_worker_for_each_core(
     assert plan(openvino_jinabert, **settings) == expected
 
 
-def test_no_more_workers_than_memory_has_room_for(openvino_jinabert: Path) -> None:
-    small = msgspec.structs.replace(HARDWARE, memory_mib=3072)
-    assert plan(openvino_jinabert, small, mib=512) == (3, 2)
-    assert plan(openvino_jinabert, small, mib=4096) == (1, 8)
+@pytest.mark.parametrize(
+    ("alias", "memory_mib", "instruction_set", "expected"),
+    [
+        ("tiny", 4096, "amx", (8, 1)),
+        ("base", 4096, "amx", (6, 1)),
+        ("base", 4096, "avx512_vnni", (2, 4)),  # it computes in fp32 there, and holds four times as much
+        ("base", 1024, "avx512_vnni", (1, 8)),  # be there room or not
+        ("mxbai-base", 4096, "amx", (4, 2)),
+    ],
+)
+def test_no_more_workers_than_memory_has_room_for(
+    openvino_jinabert: Path, alias: str, memory_mib: int, instruction_set: str, expected: tuple[int, int]
+) -> None:
+    machine = msgspec.structs.replace(HARDWARE, memory_mib=memory_mib, instruction_set=instruction_set)
+    assert plan(openvino_jinabert, machine, alias=alias) == expected
 
 
 def test_torch_gets_one_worker_with_all_cores(openvino_jinabert: Path) -> None:
