@@ -1,0 +1,44 @@
+"""What the plan as a whole must be."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from infra.foundation import FOUNDATION
+from rerank_toolkit.contracts.faults import Fault
+from rerank_toolkit.contracts.plan import Plan
+
+MOST_STACK_CHARACTERS = 63
+"""An endpoint is called like its stack, and SageMaker's names end there."""
+
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
+_TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}")
+
+
+def check_header(plan: Plan) -> Iterator[Fault]:
+    if not _TAG_VALUE.fullmatch(plan.id):
+        yield Fault(
+            "id", f"is {plan.id!r}; it becomes a tag, so expected 1 to 256 letters, digits, spaces or _ . : / = + @ -"
+        )
+    if not _REGION.fullmatch(plan.region):
+        yield Fault("region", f"is {plan.region!r}; expected a region such as us-east-1")
+    if not plan.deployments:
+        yield Fault("deployments", "is empty; there is nothing to deploy")
+
+
+def check_stacks(plan: Plan) -> Iterator[Fault]:
+    times = Counter(deployment.stack for deployment in plan.deployments)
+    for index, deployment in enumerate(plan.deployments):
+        field, name = f"deployments[{index}].stack", deployment.stack
+        if name == FOUNDATION:
+            yield Fault(field, f"is {name!r}, the name of the stack that all endpoints share; take another")
+        if times[name] > 1:
+            yield Fault(field, f"is {name!r}, which {times[name]} deployments claim; each needs its own")
+        if len(name) > MOST_STACK_CHARACTERS or name.endswith("-"):
+            yield Fault(
+                field,
+                f"is {name!r}; the endpoint is called like it, so expected at most {MOST_STACK_CHARACTERS} characters "
+                "and a letter or digit at the end",
+            )
