@@ -22,10 +22,10 @@ from rerank_toolkit.local_sagemaker.cloudformation.api import CloudFormation
 from rerank_toolkit.local_sagemaker.protocol import Service, read_operation, read_scope
 from rerank_toolkit.local_sagemaker.sagemaker.api import SageMaker
 from rerank_toolkit.local_sagemaker.sagemaker.container import LOOPBACK
-from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Host
-from rerank_toolkit.local_sagemaker.sagemaker.metrics import InvocationMetrics
+from rerank_toolkit.local_sagemaker.sagemaker.host import Host
 from rerank_toolkit.local_sagemaker.sagemaker.runtime import PATH as RUNTIME_PATH
-from rerank_toolkit.local_sagemaker.sagemaker.runtime import Runtime
+from rerank_toolkit.local_sagemaker.sagemaker.status import describe_endpoints
+from rerank_toolkit.local_sagemaker.settings import LocalSettings
 from rerank_toolkit.local_sagemaker.state import STATUS_PATH, ServerRecord, StateDirectory
 
 if TYPE_CHECKING:
@@ -39,11 +39,10 @@ _CLOSE_GRACE_S = 5.0
 class Gateway:
     """Decides who answers a request: CloudFormation and endpoints are ours, everything else is moto's."""
 
-    def __init__(self, cloudformation: CloudFormation, sagemaker: SageMaker, runtime: Runtime, region: str) -> None:
+    def __init__(self, cloudformation: CloudFormation, sagemaker: SageMaker, region: str) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._cloudformation = cloudformation
         self._sagemaker = sagemaker
-        self._runtime = runtime
         self._cloudformation_service = Service("cloudformation", region, cloudformation.actions())
         self._sagemaker_service = Service("sagemaker", region, sagemaker.actions())
 
@@ -58,7 +57,7 @@ class Gateway:
         if service == "cloudformation":
             return self._cloudformation_service(environ, start_response)
         if service == "sagemaker" and RUNTIME_PATH.fullmatch(path):
-            return self._runtime(environ, start_response)
+            return self._sagemaker.runtime(environ, start_response)
         if service == "sagemaker" and self._sagemaker_service.provides(read_operation(environ)):
             return self._sagemaker_service(environ, start_response)
         answer: Iterable[bytes] = self._moto(environ, start_response)
@@ -66,25 +65,7 @@ class Gateway:
 
     def _status(self) -> dict[str, Any]:
         return {
-            "endpoints": [
-                {
-                    "name": endpoint.name,
-                    "status": endpoint.status,
-                    "config": endpoint.config,
-                    "failure_reason": endpoint.failure,
-                    "containers": [
-                        {
-                            "variant": member.variant.name,
-                            "instance": member.variant.settings.get("InstanceType"),
-                            "pid": member.container.pid,
-                            "port": member.container.port,
-                            "log": str(member.container.log),
-                        }
-                        for member in (endpoint.fleet.members if endpoint.fleet else ())
-                    ],
-                }
-                for endpoint in self._sagemaker.all_endpoints()
-            ],
+            "endpoints": describe_endpoints(self._sagemaker.endpoints.all(), self._sagemaker.components.all()),
             "stacks": [
                 {"name": stack.name, "status": stack.status, "resources": len(stack.resources), "reason": stack.reason}
                 for stack in self._cloudformation.store.living()
@@ -134,15 +115,15 @@ def run(state: StateDirectory, *, port: int, region: str) -> None:
     clients = Clients(f"http://{LOOPBACK}:{server.server_port}", region)
     host = Host(clients, folder=state.root, mark=state.mark, region=region)
     cloudformation = CloudFormation(clients, region=region, account=DEFAULT_ACCOUNT_ID)
-    sagemaker = SageMaker(clients, host, region=region, account=DEFAULT_ACCOUNT_ID)
-    metrics = InvocationMetrics(clients)
-    runtime = Runtime(sagemaker.find_endpoint, region=region, account=DEFAULT_ACCOUNT_ID, observe=metrics.observe)
-    gateway = Gateway(cloudformation, sagemaker, runtime, region)
+    sagemaker = SageMaker(
+        clients, host, LocalSettings.from_environment(os.environ), region=region, account=DEFAULT_ACCOUNT_ID
+    )
+    gateway = Gateway(cloudformation, sagemaker, region)
 
     Thread(target=server.serve_forever, name="server", daemon=True).start()
     try:
         seeding.seed(clients, region=region, account=DEFAULT_ACCOUNT_ID)
-        metrics.start()
+        sagemaker.start()
         state.write_record(
             ServerRecord(
                 pid=os.getpid(),
@@ -155,7 +136,7 @@ def run(state: StateDirectory, *, port: int, region: str) -> None:
         stopping.wait()
         logger.info("stopping")
     finally:
-        host.close(sagemaker.all_endpoints(), _CLOSE_GRACE_S)
+        sagemaker.close(_CLOSE_GRACE_S)
         server.shutdown()
         watch.stdin.close() if watch.stdin else None
         watch.wait()

@@ -19,7 +19,11 @@ from botocore.exceptions import ClientError
 from rerank_toolkit.contracts.wire import decode_origin
 from rerank_toolkit.local_sagemaker.clients import Clients
 from rerank_toolkit.local_sagemaker.sagemaker.container import Container, ContainerFailed
-from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Endpoint, Fleet, Host, Running, Variant
+from rerank_toolkit.local_sagemaker.sagemaker.deployments import Deployments
+from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Endpoint
+from rerank_toolkit.local_sagemaker.sagemaker.fleets import Fleet, Member, Running, Traffic
+from rerank_toolkit.local_sagemaker.sagemaker.host import Host
+from rerank_toolkit.local_sagemaker.sagemaker.rollout import AT_ONCE
 
 from .conftest import IMAGE, LocalAws, endpoint_template, rerank
 
@@ -109,14 +113,14 @@ def test_the_life_of_an_endpoint_updated_failed_to_update_updated_again_killed_a
     updated["Resources"]["Endpoint"]["Properties"]["Tags"] = [{"Key": "team", "Value": "search"}]
     assert local_aws.deploy("moving", updated, update=True)["StackStatus"] == "UPDATE_COMPLETE"
     second = local_aws.physical_ids("moving")
-    assert second["Endpoint"] == first["Endpoint"] == "moving"
+    assert second["Endpoint"] == first["Endpoint"] == "arn:aws:sagemaker:us-east-1:123456789012:endpoint/moving"
     assert second["Model"] != first["Model"]
     assert second["Config"] != first["Config"]
     sagemaker = local_aws.client("sagemaker")
     arn = sagemaker.describe_endpoint(EndpointName="moving")["EndpointArn"]
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "team", "Value": "search"}]
-    with pytest.raises(ClientError, match="Could not find model"):
-        local_aws.client("sagemaker").describe_model(ModelName=first["Model"])
+    (model,) = sagemaker.list_models(NameContains="moving")["Models"]
+    assert model["ModelArn"] == second["Model"], "the old one is gone"
     origin = decode_origin(invoke(local_aws, "moving")["CustomAttributes"])
     assert origin is not None
     assert origin.token_budget == 512
@@ -208,18 +212,18 @@ def test_no_code_is_found_in_what_was_unpacked(
 def test_an_update_that_meets_its_endpoints_deletion_leaves_no_container(
     local_aws: LocalAws, small_bert: Path, tmp_path: Path
 ) -> None:
-    host = Host(Clients(local_aws.document["endpoint_url"], "us-east-1"), folder=tmp_path, mark="t", region="us-east-1")
+    clients = Clients(local_aws.document["endpoint_url"], "us-east-1")
+    deployments = Deployments(clients, Host(clients, folder=tmp_path, mark="t", region="us-east-1"), longest_wait_s=0.0)
     container = Container(small_bert, {}, log=tmp_path / "log", mark="tests", region="us-east-1")
-    variant = Variant({"VariantName": "only"}, {})
-    old = Fleet("old", (Running(variant, container, tmp_path / "unpacked"),))
-    endpoint = Endpoint("met", "arn", "old", status="Updating", fleet=old)
+    old = Fleet("old", (Member("only", {}, 1, running=Running(container, tmp_path / "unpacked")),))
+    endpoint = Endpoint("met", "arn", "old", status="Updating", traffic=Traffic(old))
     gone = Event()
     try:
         endpoint.cancelled.set()  # the deletion begins, and the update comes to its end before the rest of it
-        host.deploy(endpoint, "new", ())
+        deployments.deploy(endpoint, Fleet("new", ()), AT_ONCE)
         while any(thread.name == "deploy met" for thread in enumerate_threads()):
             time.sleep(0.01)
-        host.remove(endpoint, gone.set)
+        deployments.remove(endpoint, gone.set)
         assert gone.wait(60)
         assert container.exit_code is not None
     finally:

@@ -5,25 +5,44 @@ from __future__ import annotations
 import shutil
 import tarfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 from botocore.exceptions import ClientError
 
 from rerank_toolkit.local_sagemaker.clients import Clients
+from rerank_toolkit.local_sagemaker.sagemaker.s3_uri import S3Uri, parse_s3_uri
 
 
 class ModelDataError(Exception):
     """The model data isn't there or isn't what SageMaker would accept."""
 
 
-def find_source(container: Mapping[str, Any]) -> tuple[str, bool] | None:
-    """The S3 URI in a container definition and whether it is a tar.gz; None without model data."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a container's model data lies: a tar.gz, one file as it is, or everything below a prefix."""
+
+    uri: str
+    form: Literal["archive", "object", "prefix"]
+
+    @property
+    def place(self) -> S3Uri:
+        """Raises ModelDataError if it is no S3 location."""
+        try:
+            return parse_s3_uri(self.uri)
+        except ValueError as error:
+            raise ModelDataError(f"model data: {error}") from None
+
+
+def find_source(container: Mapping[str, Any]) -> Source | None:
+    """The source that a container definition names; None without model data."""
     if url := container.get("ModelDataUrl"):
-        return url, True
+        return Source(url, "archive")
     if source := container.get("ModelDataSource", {}).get("S3DataSource"):
-        return source["S3Uri"], source.get("CompressionType") == "Gzip"
+        if source.get("CompressionType") == "Gzip":
+            return Source(source["S3Uri"], "archive")
+        return Source(source["S3Uri"], "object" if source.get("S3DataType") == "S3Object" else "prefix")
     return None
 
 
@@ -32,12 +51,14 @@ def check_source(clients: Clients, container: Mapping[str, Any]) -> None:
     source = find_source(container)
     if source is None:
         return
-    uri, compressed = source
-    bucket, key = _split(uri)
-    if compressed:
-        _head(clients, uri, bucket, key)
-    elif not clients("s3").list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents"):
-        raise ModelDataError(f"Could not find model data at {uri}.")
+    place = source.place
+    if source.form != "prefix":
+        _head(clients, place)
+        return
+    if not place.key.endswith("/"):
+        raise ModelDataError(f"model data at {source.uri}: a prefix ends with a slash (S3DataType is S3Prefix)")
+    if not clients("s3").list_objects_v2(Bucket=place.bucket, Prefix=place.key, MaxKeys=1).get("Contents"):
+        raise ModelDataError(f"Could not find model data at {source.uri}.")
 
 
 def fetch(clients: Clients, container: Mapping[str, Any], folder: Path) -> None:
@@ -46,20 +67,19 @@ def fetch(clients: Clients, container: Mapping[str, Any], folder: Path) -> None:
     source = find_source(container)
     if source is None:
         return
-    uri, compressed = source
-    bucket, key = _split(uri)
-    if compressed:
-        _head(clients, uri, bucket, key)
-        body = clients("s3").get_object(Bucket=bucket, Key=key)["Body"]
-        try:
-            with tarfile.open(fileobj=body, mode="r|gz") as archive:
-                extract(archive, folder)
-        except (tarfile.TarError, EOFError, OSError) as error:
-            raise ModelDataError(f"{uri} is not a tar.gz that can be unpacked: {error}") from None
-        return
-    for page in clients("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
-        for entry in page.get("Contents", ()):
-            _download(clients, bucket, entry["Key"], folder, entry["Key"].removeprefix(key).lstrip("/"))
+    place = source.place
+    match source.form:
+        case "archive":
+            _head(clients, place)
+            _unpack(clients, place, folder)
+        case "object":
+            _head(clients, place)
+            _download(clients, place, folder, place.key.rpartition("/")[2])
+        case "prefix":
+            for page in clients("s3").get_paginator("list_objects_v2").paginate(Bucket=place.bucket, Prefix=place.key):
+                for entry in page.get("Contents", ()):
+                    key = entry["Key"]
+                    _download(clients, S3Uri(place.bucket, key), folder, key.removeprefix(place.key))
 
 
 def extract(archive: tarfile.TarFile, folder: Path) -> None:
@@ -81,6 +101,15 @@ def extract(archive: tarfile.TarFile, folder: Path) -> None:
             shutil.copyfileobj(content, file, 1 << 20)
 
 
+def _unpack(clients: Clients, place: S3Uri, folder: Path) -> None:
+    body = clients("s3").get_object(Bucket=place.bucket, Key=place.key)["Body"]
+    try:
+        with tarfile.open(fileobj=body, mode="r|gz") as archive:
+            extract(archive, folder)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise ModelDataError(f"{place} is not a tar.gz that can be unpacked: {error}") from None
+
+
 def _inside(folder: Path, name: str) -> Path:
     root = folder.resolve()
     target = (root / name).resolve()
@@ -89,26 +118,18 @@ def _inside(folder: Path, name: str) -> Path:
     return target
 
 
-def _download(clients: Clients, bucket: str, key: str, folder: Path, name: str) -> None:
+def _download(clients: Clients, place: S3Uri, folder: Path, name: str) -> None:
     if not name or name.endswith("/"):
-        return
+        raise ModelDataError(
+            f"{place} is a folder as S3's console makes them, which SageMaker refuses among model data; delete it"
+        )
     target = _inside(folder, name)
     target.parent.mkdir(parents=True, exist_ok=True)
-    clients("s3").download_file(bucket, key, str(target))
+    clients("s3").download_file(place.bucket, place.key, str(target))
 
 
-def _head(clients: Clients, uri: str, bucket: str, key: str) -> None:
+def _head(clients: Clients, place: S3Uri) -> None:
     try:
-        clients("s3").head_object(Bucket=bucket, Key=key)
+        clients("s3").head_object(Bucket=place.bucket, Key=place.key)
     except ClientError:
-        raise ModelDataError(f"Could not find model data at {uri}.") from None
-
-
-def _split(uri: str) -> tuple[str, str]:
-    parts = urlsplit(uri)
-    if parts.scheme not in ("s3", "https"):
-        raise ModelDataError(f"model data is {uri!r}; expected s3://BUCKET/KEY")
-    if parts.scheme == "s3":
-        return parts.netloc, parts.path.lstrip("/")
-    bucket, _, key = parts.path.lstrip("/").partition("/")
-    return bucket, key
+        raise ModelDataError(f"Could not find model data at {place}.") from None

@@ -93,6 +93,10 @@ class Container:
             self._process.wait()
         self.pool.close()
 
+    def kill(self) -> None:
+        """At once, as the kernel does it."""
+        self._signal(signal.SIGKILL)
+
     def _signal(self, number: signal.Signals) -> None:
         if self.exit_code is None:
             try:

@@ -10,7 +10,7 @@ from rerank_toolkit.local_sagemaker.clients import Clients
 
 REPOSITORY = "rerank-toolkit"
 _URI = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/"
+    r"(?P<registry>\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?)/"
     r"(?P<repository>[^:@]+)(:(?P<tag>[\w.-]+))?(@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 
@@ -19,8 +19,9 @@ class UnknownImage(Exception):
     """The image can't be run here; the text says which could."""
 
 
-def check_image(clients: Clients, uri: str) -> None:
-    """Raises UnknownImage unless `uri` is in the local registry's repository of the toolkit, by tag or digest."""
+def check_image(clients: Clients, uri: str) -> str:
+    """The image by its digest. Raises UnknownImage unless `uri`, which has a tag or a digest, is in the toolkit's
+    repository of the local registry."""
     match = _URI.fullmatch(uri)
     if match is None:
         raise UnknownImage(f"image {uri!r} is no ECR image; {_known(clients)}")
@@ -30,9 +31,10 @@ def check_image(clients: Clients, uri: str) -> None:
         )
     image = {"imageDigest": match["digest"]} if match["digest"] else {"imageTag": match["tag"] or "latest"}
     try:
-        clients("ecr").describe_images(repositoryName=REPOSITORY, imageIds=[image])
+        (found,) = clients("ecr").describe_images(repositoryName=REPOSITORY, imageIds=[image])["imageDetails"]
     except ClientError:
         raise UnknownImage(f"image {uri!r} is not in the local registry; {_known(clients)}") from None
+    return f"{match['registry']}/{REPOSITORY}@{found['imageDigest']}"
 
 
 def _known(clients: Clients) -> str:
