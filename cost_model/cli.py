@@ -35,12 +35,17 @@ app.command(
 app.command(
     "cost_model.cli_plan:plan",
     name="plan",
-    help="Write the plan of the cheapest real-time endpoint within the limits, for `cdk deploy -c plan=FILE`.",
+    help="Write the plan of the cheapest deployment within the limits, for `cdk deploy -c plan=FILE`.",
 )
 app.command(
     "cost_model.cli_whatif:whatif",
     name="whatif",
     help="What a change of traffic, prices or limits does to the choice and to the bill.",
+)
+app.command(
+    "cost_model.cli_diff:diff",
+    name="diff",
+    help="What a change of CloudFormation templates does to the bill, for a pull request.",
 )
 app.command("cost_model.cli_prices:app", name="prices", help="The prices that every figure stands on.")
 app.command("cost_model.cli_workload:workload", name="workload", help="What a workload file comes to, trace and all.")
