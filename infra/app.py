@@ -8,8 +8,12 @@ from pathlib import Path
 import aws_cdk as cdk
 import msgspec
 
+from infra.data_stack import data_bucket
 from infra.endpoint_stack import EndpointStack
 from infra.foundation import FoundationStack
+from infra.images_stack import ImagesStack
+from infra.job_stack import JobStack
+from infra.network import vpc_access
 from infra.options import Options
 from infra.plan import read_plan
 from rerank_toolkit.contracts.errors import ToolkitError
@@ -26,10 +30,21 @@ def new_app(outdir: str | None = None) -> cdk.App:
     return cdk.App(outdir=outdir, context=msgspec.json.decode(FEATURE_FLAGS.read_bytes()), analytics_reporting=False)
 
 
-def add_stacks(app: cdk.App, plan: Plan, options: Options) -> list[EndpointStack]:
-    """The stacks of a valid plan, the endpoints' in its order."""
+def add_stacks(app: cdk.App, plan: Plan, options: Options) -> list[EndpointStack | JobStack]:
+    """The stacks of a valid plan; gives those of its deployments, in its order."""
     foundation = FoundationStack(app, plan)
-    return [EndpointStack(app, plan, deployment, foundation.key, options) for deployment in plan.deployments]
+    key = foundation.key
+    network = vpc_access(app, plan, key)
+    data = data_bucket(app, plan, key)
+    if options.images:
+        ImagesStack(app, plan, key)
+    kinds = {"batch": JobStack}
+    return [
+        kinds.get(deployment.mode, EndpointStack)(
+            app, plan, deployment, options, key=key, alerts=foundation.alerts, data=data, network=network
+        )
+        for deployment in plan.deployments
+    ]
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import aws_cdk as cdk
 from aws_cdk import aws_ecr as ecr
@@ -14,15 +15,18 @@ from infra.options import Options, repository_root
 from rerank_toolkit.catalog.instances import find_instance
 from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.faults import Fault
-from rerank_toolkit.contracts.plan import Deployment, Image
+from rerank_toolkit.contracts.plan import Image
 
 DOCKERFILE = "inference_container/Dockerfile"
 
-_CONTEXT = (
+_COPIED = (
     *("LICENSE", "README.md", "pyproject.toml", "inference_container"),
     *(f"rerank_toolkit/{name}" for name in ("__init__.py", "py.typed", "scheduling.py", "catalog", "contracts")),
 )
-"""What the Dockerfile copies: a change elsewhere must not build the image anew."""
+
+LEFT_OUT = ["*", *(f"!{name}" for name in _COPIED), "**/__pycache__"]
+"""Of the build's context, in .dockerignore's words: all but what the Dockerfile copies, for a change elsewhere must not
+build the image anew."""
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,16 @@ class ContainerImage:
     repository_arn: str
 
     @classmethod
-    def of(cls, scope: Construct, deployment: Deployment, options: Options) -> ContainerImage:
-        """The image that the options name, else the plan's."""
+    def of(cls, scope: Construct, planned: Image | None, instance: str | None, options: Options) -> ContainerImage:
+        """The image that the options name, else the planned one.
+
+        instance: the type that it will run on, for which it may have to be built; None for serverless.
+        """
         if options.build:
-            return _built(scope, deployment)
-        image = options.image or deployment.image
+            return _built(scope, instance)
+        image = options.image or planned
         if image is None:
-            raise TypeError(f"{deployment.stack} has no image, which a checked plan has. This is a bug.")
+            raise TypeError(f"{scope.node.path} has no image, which a checked plan has. This is a bug.")
         return _in_ecr(scope, image)
 
     def pull_statements(self) -> list[iam.PolicyStatement]:
@@ -60,30 +67,28 @@ def _in_ecr(scope: Construct, image: Image) -> ContainerImage:
     )
 
 
-def _built(scope: Construct, deployment: Deployment) -> ContainerImage:
-    root = repository_root()
-    if not (root / DOCKERFILE).exists():
-        raise InvalidInput(
-            "cdk context (-c name=value)",
-            [
-                Fault(
-                    "build",
-                    f"is docker, but {root / DOCKERFILE} does not exist; run cdk in the repository, or name an image",
-                )
-            ],
-        )
-    instance = find_instance(deployment.instance or "")
-    arm = instance.architecture == "arm64"
+def _built(scope: Construct, instance: str | None) -> ContainerImage:
+    machine = find_instance(instance) if instance else None  # serverless has x86 CPUs
+    arm = machine is not None and machine.architecture == "arm64"
     asset = ecr_assets.DockerImageAsset(
         scope,
         "Image",
-        directory=str(root),
+        directory=str(checkout()),
         file=DOCKERFILE,
-        target=instance.kind,
+        target=machine.kind if machine else "cpu",
         # One plain image: SageMaker takes no index with attestations beside it.
         outputs=["type=docker"],
         platform=ecr_assets.Platform.LINUX_ARM64 if arm else ecr_assets.Platform.LINUX_AMD64,
-        exclude=["*", *(f"!{name}" for name in _CONTEXT), "**/__pycache__"],
+        exclude=LEFT_OUT,
         ignore_mode=cdk.IgnoreMode.DOCKER,
     )
     return ContainerImage(uri=asset.image_uri, repository_arn=asset.repository.repository_arn)
+
+
+def checkout() -> Path:
+    """The folder that images are built from; raises InvalidInput where there is only an installed package."""
+    root = repository_root()
+    if not (root / DOCKERFILE).exists():
+        how = f"asks for images from source, but {root / DOCKERFILE} does not exist; run cdk in the repository"
+        raise InvalidInput("cdk context (-c name=value)", [Fault("build", f"{how}, or name an image")])
+    return root

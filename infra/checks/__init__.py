@@ -5,17 +5,38 @@ Each check yields faults instead of raising, so that a plan's author sees all of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+from infra.checks.asynchronous import check_async
+from infra.checks.batch import check_batch
 from infra.checks.environment import check_environment
+from infra.checks.fields import check_fields
 from infra.checks.header import check_header, check_stacks
+from infra.checks.inference_component import check_inference_component
 from infra.checks.instance import check_instance
+from infra.checks.memory import check_memory
+from infra.checks.network import check_network
+from infra.checks.operations import check_operations
 from infra.checks.realtime import check_realtime
+from infra.checks.request import check_request
+from infra.checks.rollout import check_rollout
 from infra.checks.scaling import check_scaling
+from infra.checks.secrets import check_secrets
+from infra.checks.serverless import check_serverless
 from infra.checks.source import check_artifact, check_image
+from infra.checks.startup import check_startup
+from infra.served import Served, is_package
 from rerank_toolkit.catalog.models import UnknownModel, find_model
 from rerank_toolkit.contracts.faults import Fault
-from rerank_toolkit.contracts.plan import Deployment, Plan
+from rerank_toolkit.contracts.plan import Deployment, Mode, Plan
+
+_OF_MODE: Mapping[Mode, Callable[[Deployment, str], Iterator[Fault]]] = {
+    "realtime": check_realtime,
+    "serverless": check_serverless,
+    "async": check_async,
+    "batch": check_batch,
+    "inference-component": check_inference_component,
+}
 
 
 def check_plan(plan: Plan, *, image_given: bool = False) -> list[Fault]:
@@ -26,28 +47,46 @@ def check_plan(plan: Plan, *, image_given: bool = False) -> list[Fault]:
     return [
         *check_header(plan),
         *check_stacks(plan),
+        *check_network(plan),
+        *check_operations(plan.operations),
         *(
             fault
             for index, deployment in enumerate(plan.deployments)
-            for fault in (
-                *_check_deployment(deployment, plan.region, f"deployments[{index}]"),
-                *check_image(deployment.image, f"deployments[{index}].image", required=not image_given),
-            )
+            for fault in _check_deployment(deployment, plan.region, f"deployments[{index}]", image_given=image_given)
         ),
     ]
 
 
-def _check_deployment(deployment: Deployment, region: str, field: str) -> Iterator[Fault]:
+def _check_deployment(deployment: Deployment, region: str, field: str, *, image_given: bool) -> Iterator[Fault]:
+    of_mode = _OF_MODE.get(deployment.mode)
+    if of_mode is None:
+        known = ", ".join(_OF_MODE)
+        yield Fault(f"{field}.mode", f"is {deployment.mode!r}; this version deploys {known}")
+        return
+    yield from check_fields(deployment, field)
+    yield from _check_served(deployment, deployment, region, field, image_given=image_given)
+    for index, variant in enumerate(deployment.variants):
+        yield from _check_served(variant, deployment, region, f"{field}.variants[{index}]", image_given=image_given)
+    yield from check_request(deployment, field)
+    yield from check_scaling(deployment, field)
+    yield from check_rollout(deployment, field)
+    yield from of_mode(deployment, field)
+
+
+def _check_served(
+    served: Served, deployment: Deployment, region: str, field: str, *, image_given: bool
+) -> Iterator[Fault]:
+    """What holds for the deployment's own model as for each of its variants'."""
     try:
-        find_model(deployment.model)
+        find_model(served.model)
     except UnknownModel as error:
         yield Fault(f"{field}.model", str(error))
-    yield from check_artifact(deployment, field)
-    yield from check_environment(deployment, field)
-    if deployment.mode != "realtime":
-        yield Fault(f"{field}.mode", f"is {deployment.mode!r}; this version deploys realtime only")
-        return
-    yield from check_realtime(deployment, field)
-    yield from check_instance(deployment, region, field)
-    if deployment.scaling:
-        yield from check_scaling(deployment.scaling, deployment.count, f"{field}.scaling")
+    yield from check_artifact(served, deployment.mode, region, field)
+    yield from check_image(served, deployment, field, given=image_given)
+    yield from check_environment(deployment, served, field)
+    if not is_package(served):
+        yield from check_secrets(served.environment, f"{field}.environment")
+    if deployment.mode != "serverless":
+        yield from check_instance(served, deployment.mode, region, field)
+    yield from check_memory(deployment, served, field)
+    yield from check_startup(deployment, served, field)

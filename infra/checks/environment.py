@@ -1,10 +1,12 @@
-"""The container's environment."""
+"""The container's environment, as it will be: what the plan says over what follows from the mode."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from infra.served import Served, is_package
+from infra.settings import container_environment, request_limits
 from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.faults import Fault
@@ -14,14 +16,46 @@ from rerank_toolkit.contracts.settings import Settings
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def check_environment(deployment: Deployment, field: str) -> Iterator[Fault]:
-    field = f"{field}.environment"
-    limits, environment = load_limits().container, deployment.environment
+def check_environment(deployment: Deployment, served: Served, field: str) -> Iterator[Fault]:
+    """`served` is the deployment or one of its variants, which `field` names."""
+    at = f"{field}.environment"
+    environment = container_environment(deployment, served)
+    yield from _check_sizes(environment, at)
+    if is_package(served):
+        return  # another's container
+    try:
+        settings = Settings.from_environment(environment)
+    except InvalidInput as error:
+        for fault in error.faults:
+            if fault.field in served.environment:  # what is made of a faulty stack's name is no fault of its own
+                yield Fault(f"{at}.{fault.field}", fault.message, fault.type)
+        return
+    longest = request_limits(deployment.mode).timeout_s
+    if settings.time_limit_s > longest:
+        yield Fault(
+            at,
+            f"gives a time limit of {settings.time_limit_s:g} s; SageMaker ends a request of mode {deployment.mode} "
+            f"after {longest} s",
+        )
+    largest = deployment.largest_request_mb
+    if largest is not None and largest > settings.max_body_mb:
+        yield Fault(
+            at,
+            f"has the container read bodies of up to {settings.max_body_mb:g} MB, but largest_request_mb is "
+            f"{largest:g}; raise RERANK_MAX_BODY_MB",
+        )
+
+
+def _check_sizes(environment: Mapping[str, str], field: str) -> Iterator[Fault]:
+    limits = load_limits().container
     if len(environment) > limits.environment_entries:
-        yield Fault(field, f"has {len(environment)} entries; SageMaker takes {limits.environment_entries}")
+        yield Fault(
+            field,
+            f"has {len(environment)} entries with those of its mode; SageMaker takes {limits.environment_entries}",
+        )
     total = sum(len(name.encode()) + len(value.encode()) for name, value in environment.items())
     if total > limits.environment_bytes:
-        yield Fault(field, f"has {total:,} bytes; SageMaker takes {limits.environment_bytes:,}")
+        yield Fault(field, f"has {total:,} bytes with those of its mode; SageMaker takes {limits.environment_bytes:,}")
     for name, value in environment.items():
         if not _VARIABLE.fullmatch(name):
             yield Fault(f"{field}.{name}", "is no name of a variable; expected letters, digits and _")
@@ -31,14 +65,3 @@ def check_environment(deployment: Deployment, field: str) -> Iterator[Fault]:
                     f"{field}.{name}",
                     f"has a {what} of {size:,} bytes; SageMaker takes {limits.environment_value_bytes:,}",
                 )
-    try:
-        settings = Settings.from_environment(environment)
-    except InvalidInput as error:
-        yield from (Fault(f"{field}.{fault.field}", fault.message, fault.type) for fault in error.faults)
-        return
-    longest = load_limits().realtime.timeout_s
-    if deployment.mode == "realtime" and settings.time_limit_s > longest:
-        yield Fault(
-            field,
-            f"gives a time limit of {settings.time_limit_s:g} s; SageMaker ends a realtime request after {longest} s",
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from infra.served import Served, is_package
 from rerank_toolkit.catalog.instances import (
     BF16_INSTRUCTION_SETS,
     GPUS_WITHOUT_BF16,
@@ -14,36 +15,38 @@ from rerank_toolkit.catalog.instances import (
     load_instances,
 )
 from rerank_toolkit.contracts.faults import Fault
-from rerank_toolkit.contracts.plan import Deployment
+from rerank_toolkit.contracts.plan import Mode
 
 
-def check_instance(deployment: Deployment, region: str, field: str) -> Iterator[Fault]:
-    if deployment.instance is None:
-        yield Fault(
-            f"{field}.instance", "is missing; a realtime endpoint runs on an instance type such as ml.c7i.xlarge"
-        )
+def check_instance(served: Served, mode: Mode, region: str, field: str) -> Iterator[Fault]:
+    """Of a mode on instances."""
+    if served.instance is None:
+        yield Fault(f"{field}.instance", f"is missing; mode {mode} runs on an instance type such as ml.c7i.xlarge")
         return
     try:
-        instance = find_instance(deployment.instance)
+        instance = find_instance(served.instance)
     except UnknownInstance as error:
         yield Fault(f"{field}.instance", str(error))
         return
-    if not instance.endpoint:
+    if mode == "batch" and not instance.transform:
+        yield Fault(f"{field}.instance", f"is {instance.instance}, which SageMaker does not take for transform jobs")
+    if mode != "batch" and not instance.endpoint:
         yield Fault(f"{field}.instance", f"is {instance.instance}, which SageMaker does not take for endpoints")
     if region in _known_regions() and region not in instance.regions:
         offered = ", ".join(instance.regions) or "in none that we know"
         yield Fault(
             f"{field}.instance", f"is {instance.instance}, which is not offered in {region}; offered in {offered}"
         )
-    yield from _check_precision(deployment, instance, field)
+    if not is_package(served):
+        yield from _check_precision(served, instance, field)
 
 
 def _known_regions() -> set[str]:
     return {region for instance in load_instances().values() for region in instance.regions}
 
 
-def _check_precision(deployment: Deployment, instance: Instance, field: str) -> Iterator[Fault]:
-    name, engine, dtype = instance.instance, deployment.engine, deployment.dtype
+def _check_precision(served: Served, instance: Instance, field: str) -> Iterator[Fault]:
+    name, engine, dtype = instance.instance, served.engine, served.dtype
     if instance.kind == "accelerator":
         yield Fault(
             f"{field}.instance", f"is {name} with {instance.accelerator}, on which no engine of this version runs"

@@ -46,12 +46,23 @@ class ContainerLimits(_Sourced, frozen=True, kw_only=True):
     stop_grace_s: int
 
 
+class EndpointLimits(_Sourced, frozen=True, kw_only=True):
+    variants: int
+    """That answer."""
+    shadow_variants: int
+    """Beside one that answers."""
+    component_memory_mb: int
+    """At least, of each copy of an inference component."""
+    component_cpu_cores: float
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     realtime: RequestLimits
     serverless: ServerlessLimits
     async_: RequestLimits = msgspec.field(name="async")
     batch: RequestLimits
     container: ContainerLimits
+    endpoint: EndpointLimits
 
 
 @cache

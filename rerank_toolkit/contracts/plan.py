@@ -160,6 +160,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """Of a serverless endpoint; of one copy of an inference component."""
     count: Instances = 1
     """Instances, or copies of an inference component, to begin with."""
+    copies_per_instance: Annotated[int, msgspec.Meta(ge=1)] = 1
+    """Of an inference component; they share its cores or GPUs equally."""
     concurrency: int | None = None
     """Of serverless, requests at once at most; of async and batch, requests that an instance is given at once."""
     provisioned_concurrency: int | None = None

@@ -15,7 +15,19 @@ from aws_cdk.cx_api import CloudAssembly
 from infra.app import add_stacks, new_app
 from infra.checks import check_plan
 from infra.options import Options
-from rerank_toolkit.contracts.plan import Deployment, Expectation, Image, Plan, S3Artifact, Scaling
+from rerank_toolkit.catalog.instances import load_instances
+from rerank_toolkit.contracts.plan import (
+    Deployment,
+    Expectation,
+    Image,
+    ModelPackageArtifact,
+    NewNetwork,
+    Operations,
+    Plan,
+    S3Artifact,
+    Scaling,
+    Variant,
+)
 
 DeploymentMaker = Callable[..., Deployment]
 PlanMaker = Callable[..., Plan]
@@ -38,6 +50,14 @@ class Template(dict[str, Any]):
 Renderer = Callable[..., Template]
 
 
+def _image(instance: str) -> Image:
+    """Of this repository's, the one that runs there."""
+    machine = load_instances().get(instance)
+    arm = "-arm64" if machine and machine.architecture == "arm64" else ""
+    kind = "gpu" if machine and machine.kind == "gpu" else "cpu"
+    return Image(repository="rerank-toolkit", tag=f"{kind}{arm}-0.1.0")
+
+
 @pytest.fixture(scope="session")
 def deployment() -> DeploymentMaker:
     """Makes a sound deployment, with the fields that a test changes."""
@@ -47,7 +67,7 @@ def deployment() -> DeploymentMaker:
             stack="RerankTinyCpu",
             model="jina-reranker-v1-tiny-en",
             artifact=S3Artifact(uri="s3://models/tiny/tiny.tar.gz"),
-            image=Image(repository="rerank-toolkit", tag="cpu-0.1.0"),
+            image=_image(changes.get("instance") or "ml.c7i.xlarge"),
             engine="torch",
             dtype="fp32",
             mode="realtime",
@@ -76,6 +96,43 @@ def scaling() -> Callable[..., Scaling]:
         return msgspec.structs.replace(plain, **changes)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def expected() -> Callable[..., Expectation]:
+    """Makes an expectation, of which nothing is known but what a test says."""
+
+    def make(**known: Any) -> Expectation:
+        if known.get("monthly_cost") is not None:
+            known["monthly_cost"] = Decimal(known["monthly_cost"])
+        return Expectation(**{"basis": "assumed"} | known)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def variant() -> Callable[..., Variant]:
+    """Makes a sound variant that shares the requests, with the fields that a test changes."""
+
+    def make(**changes: Any) -> Variant:
+        plain = Variant(
+            name="other",
+            model="jina-reranker-v1-base-en",
+            artifact=S3Artifact(uri="s3://models/base/base.tar.gz"),
+            engine="torch",
+            dtype="fp32",
+            instance="ml.c7i.xlarge",
+            expected=Expectation(monthly_cost=Decimal("156.22"), basis="published"),
+        )
+        return msgspec.structs.replace(plain, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shadow(variant: Callable[..., Variant]) -> Variant:
+    """A sound variant that gets half of the requests as copies."""
+    return variant(name="candidate", shadow=True, weight=0.5)
 
 
 @pytest.fixture(scope="session")
@@ -117,3 +174,53 @@ def render(plan: PlanMaker, synthesise: Synthesiser) -> Renderer:
         return Template(template)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def every_mode(plan: PlanMaker, deployment: DeploymentMaker, scaling: Callable[..., Scaling]) -> Plan:
+    """A deployment of each mode, and of each kind that its resources differ by."""
+    expected = Expectation(p95_ms=200.0, memory_mib=900.0, start_s=40.0, monthly_cost=Decimal("156.22"), basis="scaled")
+    gpu = {"instance": "ml.g5.xlarge", "dtype": "fp16"}
+    arm = Image(repository="rerank-toolkit", tag="cpu-arm64-0.1.0")
+    package = ModelPackageArtifact(arn="arn:aws:sagemaker:us-east-1:123456789012:model-package/reranker-v2")
+    turbo = Variant(
+        name="turbo",
+        model="jina-reranker-v1-turbo-en",
+        artifact=S3Artifact(uri="s3://models/turbo/"),
+        engine="openvino",
+        dtype="bf16",
+        instance="ml.c7i.2xlarge",
+        expected=expected,
+    )
+    kinds: dict[str, dict[str, Any]] = {
+        "RerankRealtime": {"count": 2, "scaling": scaling(min_instances=2), "variants": [turbo]},
+        "RerankGpu": gpu,
+        "RerankArm": {"instance": "ml.c7g.xlarge", "image": arm},
+        "RerankShadowed": {"variants": [msgspec.structs.replace(turbo, shadow=True)]},
+        "RerankPackage": {"artifact": package, "image": None},
+        "RerankServerless": {
+            **{"mode": "serverless", "instance": None, "memory_mb": 2048},
+            **{"concurrency": 10, "provisioned_concurrency": 1},
+        },
+        "RerankAsync": {
+            **{"mode": "async", "count": 1, "concurrency": 4},
+            "scaling": scaling(min_instances=0, metric="ApproximateBacklogSizePerInstance", target=5.0),
+        },
+        "RerankBatch": {"mode": "batch", "concurrency": 4, "largest_request_mb": 6.0},
+        "RerankComponent": {
+            "mode": "inference-component",
+            "scaling": scaling(min_instances=0, metric="SageMakerInferenceComponentInvocationsPerCopy"),
+        },
+        "RerankComponentGpu": {"mode": "inference-component", **gpu},
+    }
+    return plan(
+        *(deployment(**({"stack": name, "expected": expected} | changes)) for name, changes in kinds.items()),
+        operations=Operations(notify=["search@example.com"], monthly_budget=Decimal(1000)),
+    )
+
+
+@pytest.fixture(scope="session")
+def every_mode_in_a_network(every_mode: Plan) -> Plan:
+    """The same in a VPC, but for serverless, which knows none."""
+    inside = [deployment for deployment in every_mode.deployments if deployment.mode != "serverless"]
+    return msgspec.structs.replace(every_mode, deployments=inside, network=NewNetwork())
