@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import aws_cdk as cdk
 
+PROJECT_TAG = "project"
+PROJECT = "rerank-toolkit"
+
+
+def tags(**more: str) -> dict[str, str]:
+    return {PROJECT_TAG: PROJECT, **more}
+
 
 def tag(stack: cdk.Stack, **more: str) -> None:
-    for name, value in {"project": "rerank-toolkit", **more}.items():
+    for name, value in tags(**more).items():
         cdk.Tags.of(stack).add(name, value)
