@@ -1,10 +1,12 @@
-"""What all endpoints share: the key that encrypts their storage."""
+"""What all deployments share: the key that encrypts what they store, the topic of their alarms, and the budget."""
 
 from __future__ import annotations
 
 import aws_cdk as cdk
 from constructs import Construct
 
+from infra.alerts_topic import AlertsTopic
+from infra.budget import Budget
 from infra.encryption_key import encryption_key
 from infra.tags import tag
 from rerank_toolkit.contracts.plan import Plan
@@ -13,17 +15,24 @@ FOUNDATION = "RerankFoundation"
 
 
 class FoundationStack(cdk.Stack):
-    """Deployed by itself when the first endpoint that needs it is."""
+    """Deployed by itself when the first endpoint that needs it is.
+
+    Another plan's deploy in the same region brings its own `operations` here: give all of them the same.
+    """
 
     def __init__(self, scope: Construct, plan: Plan) -> None:
         super().__init__(
             scope,
             FOUNDATION,
             env=environment(plan),
-            description="Shared by all rerank-toolkit endpoints: the key that encrypts their storage",
+            description="Shared by all rerank-toolkit deployments: encryption key, topic of the alarms, budget",
         )
         tag(self)  # not the plan: it serves the endpoints of all plans
         self.key = encryption_key(self)
+        operations = plan.operations
+        self.alerts = AlertsTopic(self, key=self.key, notify=operations.notify)
+        if operations.monthly_budget is not None:
+            Budget(self, monthly=operations.monthly_budget, notify=operations.notify)
 
 
 def environment(plan: Plan) -> cdk.Environment:
