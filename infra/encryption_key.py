@@ -1,4 +1,4 @@
-"""The key for the storage volumes of endpoints."""
+"""The key under which everything of ours is stored: volumes, logs, requests and answers in S3, notifications."""
 
 from __future__ import annotations
 
@@ -9,14 +9,60 @@ from constructs import Construct
 
 
 def encryption_key(scope: Construct) -> kms.Key:
-    """A key of the account, rotated yearly. It encrypts copies alone, so it may go with its stack."""
-    return kms.Key(
+    """A key of the account, rotated yearly.
+
+    One for all, as each is billed by the month; who may use it for what, statements say. Roles of this account have
+    their use of it in their own policies, which the key's first statement allows; services that have no role of ours,
+    CloudWatch and its logs, have it here.
+
+    What it encrypts leaves with the stacks that stored it, so it may go with its own; for seven days it can be saved.
+    """
+    key = kms.Key(
         scope,
-        "StorageKey",
-        description="Storage volumes of rerank-toolkit endpoints",
+        "StorageKey",  # another id would be another key
+        description="What rerank-toolkit stores: volumes, logs, requests and answers, notifications",
         enable_key_rotation=True,
         removal_policy=cdk.RemovalPolicy.DESTROY,
         pending_window=cdk.Duration.days(7),
+    )
+    stack = cdk.Stack.of(scope)
+    key.add_to_resource_policy(_log_groups(stack))
+    key.add_to_resource_policy(_alarms(stack))
+    return key
+
+
+# In a key's own policy, the resource * is that key.
+
+
+def _log_groups(stack: cdk.Stack) -> iam.PolicyStatement:
+    """Any group of the account, for stacks come and go; putting one under the key takes the right to use the key too.
+
+    (CloudWatch Logs user guide, "Encrypt log data in CloudWatch Logs using AWS Key Management Service".)
+    """
+    groups = stack.format_arn(
+        service="logs", resource="log-group", resource_name="*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+    )
+    return iam.PolicyStatement(
+        sid="LogGroupsOfThisAccount",
+        principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+        actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+        resources=["*"],
+        conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+    )
+
+
+def _alarms(stack: cdk.Stack) -> iam.PolicyStatement:
+    """Alarms write to encrypted topics in CloudWatch's name (SNS developer guide, "Enable compatibility between event
+    sources from AWS services and encrypted topics")."""
+    alarms = stack.format_arn(
+        service="cloudwatch", resource="alarm", resource_name="*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+    )
+    return iam.PolicyStatement(
+        sid="AlarmsOfThisAccount",
+        principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+        actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+        resources=["*"],
+        conditions={"StringEquals": {"aws:SourceAccount": stack.account}, "ArnLike": {"aws:SourceArn": alarms}},
     )
 
 
@@ -33,3 +79,13 @@ def use_for_storage(key: kms.IKey) -> list[iam.PolicyStatement]:
         ),
         iam.PolicyStatement(actions=["kms:DescribeKey"], resources=[key.key_arn]),
     ]
+
+
+def use_through(key: kms.IKey, *services: str) -> iam.PolicyStatement:
+    """What a role needs to read and write what `services`, such as s3 and sns, keep under `key`: only through them."""
+    region = key.stack.region
+    return iam.PolicyStatement(
+        actions=["kms:Decrypt", "kms:GenerateDataKey"],
+        resources=[key.key_arn],
+        conditions={"StringEquals": {"kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in services]}},
+    )

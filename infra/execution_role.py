@@ -1,66 +1,81 @@
-"""The role in which SageMaker runs one endpoint: what that endpoint needs, and nothing beside it."""
+"""The role in which SageMaker runs models: what those models need, and nothing beside it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge, in_packs
-from infra.artifact import ModelData
-from infra.encryption_key import use_for_storage
-from infra.image import ContainerImage
+from infra.acknowledgements import acknowledge, in_packs, wildcard_reasons
 
 METRICS_NAMESPACE = "/aws/sagemaker/*"
 
 
 class ExecutionRole(iam.Role):
-    """Policies are part of the role, for SageMaker tries them out as soon as the model is created."""
+    """Writes logs and metrics, and does what `statements` say: artifacts, images, key, network and data each bring
+    their own along.
+
+    Policies are part of the role, for SageMaker tries them out as soon as a model is created.
+    """
 
     def __init__(
         self,
         scope: Construct,
         *,
-        artifact: ModelData,
-        image: ContainerImage,
-        log_group: logs.CfnLogGroup,
-        key: kms.IKey | None,
+        log_groups: Sequence[str],
+        statements: Iterable[iam.PolicyStatement],
+        wildcards: Mapping[str, str] | None = None,
     ) -> None:
+        """log_groups: ARNs, with the :* of their streams.
+        wildcards: resources of the statements that have a * in them, each with its reason.
+        """
         stack = cdk.Stack.of(scope)
-        statements = [
-            iam.PolicyStatement(actions=["s3:GetObject"], resources=[artifact.arn]),
-            *image.pull_statements(),
-            # Without logs:CreateLogGroup: a straggling line would bring back the group that `cdk destroy` deleted.
-            iam.PolicyStatement(
-                actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-                resources=[log_group.attr_arn],
-            ),
-            iam.PolicyStatement(
-                actions=["cloudwatch:PutMetricData"],
-                resources=["*"],
-                conditions={"StringLike": {"cloudwatch:namespace": METRICS_NAMESPACE}},
-            ),
-            *(use_for_storage(key) if key else []),
-        ]
+        policy = iam.PolicyDocument(
+            statements=[*statements, write_logs(log_groups), _write_metrics()],
+            minimize=True,  # variants share images
+        )
         super().__init__(
             scope,
             "ExecutionRole",
-            description=f"SageMaker runs the endpoint {stack.stack_name} in it",
-            # Only for this account's own endpoints: SageMaker must not be talked into using it for another's.
-            assumed_by=iam.ServicePrincipal(
-                "sagemaker.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
-            ),
-            inline_policies={"endpoint": iam.PolicyDocument(statements=statements)},
+            description=f"SageMaker runs the models of {stack.stack_name} in it",
+            assumed_by=account_service(stack, "sagemaker"),
+            inline_policies={"endpoint": policy},
         )
         acknowledge(
             self,
             {
                 "AwsSolutions-IAM5[Resource::*]": (
-                    "ecr:GetAuthorizationToken and cloudwatch:PutMetricData know no resources; "
-                    "a condition binds the second to SageMaker's namespaces"
+                    "ecr:GetAuthorizationToken, cloudwatch:PutMetricData and the network's Describe actions know no "
+                    "resources; a condition binds the second to SageMaker's namespaces"
                 ),
+                **wildcard_reasons(stack, wildcards or {}),
                 **in_packs("IAMNoInlinePolicy", "the policy is this role's alone and must go when it goes"),
             },
         )
+
+
+def account_service(stack: cdk.Stack, service: str) -> iam.ServicePrincipal:
+    """A service in its work for this account alone: it must not be talked into using our role for another's."""
+    return iam.ServicePrincipal(
+        f"{service}.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": stack.account}}
+    )
+
+
+def write_logs(groups: Sequence[str]) -> iam.PolicyStatement:
+    """Writing into groups that stand, by ARN.
+
+    Without logs:CreateLogGroup: a straggling line would bring back the group that `cdk destroy` deleted.
+    """
+    return iam.PolicyStatement(
+        actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"], resources=list(groups)
+    )
+
+
+def _write_metrics() -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        actions=["cloudwatch:PutMetricData"],
+        resources=["*"],
+        conditions={"StringLike": {"cloudwatch:namespace": METRICS_NAMESPACE}},
+    )

@@ -21,26 +21,22 @@ PACKS = [
 ]
 
 
-@pytest.fixture
-def fleet(plan, deployment, scaling):
-    return plan(
-        deployment(scaling=scaling(), environment={"RERANK_TOKEN_BUDGET": "4096"}),
-        deployment(stack="RerankTinyGpu", instance="ml.g5.xlarge", dtype="fp16"),
-    )
+@pytest.fixture(params=["SageMaker's network", "a network of our own"])
+def fleet(request, every_mode, every_mode_in_a_network):
+    return every_mode if request.param == "SageMaker's network" else every_mode_in_a_network
 
 
-@pytest.mark.parametrize("pack", PACKS)
-def test_nag_finds_nothing(pack, fleet, tmp_path: Path):
+def test_nag_finds_nothing(fleet, tmp_path: Path):
     app = new_app(str(tmp_path))
-    cdk.Validations.of(app).add_plugins(pack(app))
-    add_stacks(app, fleet, Options())
+    cdk.Validations.of(app).add_plugins(*(pack(app) for pack in PACKS))
+    add_stacks(app, fleet, Options(images=True))
     app.synth()  # raises with the findings, if there are any
 
 
-def test_nag_would_find_a_wildcard(fleet, tmp_path: Path):
+def test_nag_would_find_a_wildcard(plan, deployment, tmp_path: Path):
     app = new_app(str(tmp_path))
     cdk.Validations.of(app).add_plugins(cdk_nag.AwsSolutionsChecks(app))
-    (stack, _) = add_stacks(app, fleet, Options())
+    (stack,) = add_stacks(app, plan(deployment()), Options())
     role = stack.node.find_child("ExecutionRole")
     role.add_to_policy(cdk.aws_iam.PolicyStatement(actions=["s3:*"], resources=["*"]))
     with pytest.raises(RuntimeError, match=r"[Vv]alidation"):
@@ -48,6 +44,6 @@ def test_nag_would_find_a_wildcard(fleet, tmp_path: Path):
 
 
 def test_cfn_lint_finds_nothing(fleet, synthesise):
-    for stack in synthesise(fleet).stacks:
+    for stack in synthesise(fleet, Options(images=True)).stacks:
         findings = cfn_lint.lint_file(Path(stack.template_full_path))
         assert [str(finding) for finding in findings] == []
