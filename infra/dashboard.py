@@ -71,22 +71,22 @@ def _placed(widgets: Iterable[tuple[int, int, Widget]]) -> Iterator[Widget]:
 
 def _headline(plan: Plan, deployment: Deployment) -> str:
     expected = deployment.expected
-    p95, speed = _known(expected.p95_ms, "ms"), _known(expected.documents_per_second, "documents a second")
     facts = [
-        f"Plan {plan.id}, for {plan.workload}.",
-        f"Expected: p95 {p95}; {speed}.",
-        f"When an alarm rings: {plan.operations.runbook}",
+        f"- Plan: {plan.id}",
+        f"- Workload: {plan.workload}",
+        f"- Expected: p95 {_known(expected.p95_ms)} ms, {_known(expected.documents_per_second)} documents a second",
+        f"- When an alarm rings: {plan.operations.runbook}",
     ]
     if deployment.mode == "inference-component":
         facts.append(
-            "SageMaker reads queue, tokens and workers from the container: CloudWatch has them under the names in "
-            "docs/reference/metrics.md, for PromQL."
+            "- Queue, tokens and workers: SageMaker reads them from the container; PromQL in CloudWatch finds them by "
+            "the names in docs/reference/metrics.md"
         )
     return "\n".join([f"# {deployment.stack}", describe(plan, deployment), "", *facts])
 
 
-def _known(value: float | None, unit: str) -> str:
-    return "unknown" if value is None else f"{value:,.0f} {unit}"
+def _known(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:,.0f}"
 
 
 def _log(plan: Plan, deployment: Deployment, log_group_name: str) -> Widget:

@@ -49,6 +49,7 @@ def _all(deployment: Deployment, shown: list[Fleet]) -> Iterator[Graph]:
     yield _resource(shown, "Memory", "Memory")
     yield _resource(shown, "GPU", "GPU")
     yield _resource(shown, "GPUMemory", "GPU memory")
+    yield _copies(shown)
     yield _instances(shown)
     yield _cost(deployment, shown)
     yield from _container(deployment)
@@ -156,11 +157,29 @@ def _parts(fleet: Fleet, resource: Resource) -> int:
 
 
 def _instances(shown: list[Fleet]) -> Graph:
-    graph = Graph(title="Instances", unit="instances")
+    graph = Graph(title="Instances", unit="instances", levels=_bounds(shown) if shown[0].component is None else ())
     for fleet in shown:
         if fleet.served.instance is not None:
             graph.add(_label(shown, fleet, "now"), reports(fleet), _COUNTED)
     return graph
+
+
+def _copies(shown: list[Fleet]) -> Graph:
+    """Of an inference component, each of which reports as an instance does."""
+    graph = Graph(title="Copies", unit="copies", levels=_bounds(shown))
+    for fleet in shown:
+        if fleet.component is not None:
+            graph.add("now", utilization(fleet, "Memory", "SampleCount"), _COUNTED)
+    return graph
+
+
+def _bounds(shown: list[Fleet]) -> list[tuple[str, float]]:
+    return [
+        (_label(shown, fleet, name), bound)
+        for fleet in shown
+        if (scaling := fleet.served.scaling) and fleet.served.instance is not None
+        for name, bound in (("least", scaling.min_instances), ("most", scaling.max_instances))
+    ]
 
 
 def _cost(deployment: Deployment, shown: list[Fleet]) -> Graph:
@@ -223,7 +242,7 @@ def _container(deployment: Deployment) -> Iterator[Graph]:
     queued.add_expression("most", search("QueuedTokens", "Maximum"))
     yield queued
     refused = Graph(title="Refused by the container", unit="a minute")
-    refused.add_expression("", search("Refusals", "Sum", by="Reason"))
+    refused.add_expression("${PROP('Dim.Reason')}", search("Refusals", "Sum", by="Reason"))
     yield refused
     workers = Graph(title="Workers", unit="workers")
     workers.add_expression("least", search("Workers", "Minimum"))

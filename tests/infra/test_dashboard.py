@@ -73,10 +73,10 @@ def test_expressions_use_what_is_in_their_graph_under_names_of_its_own(bodies):
     ("stack", "shown", "hidden"),
     [
         ("RerankRealtime", {"CPU", "Instances", "Wait before a batch"}, {"GPU", "Requests in the queue"}),
-        ("RerankGpu", {"GPU", "GPU memory", "Tokens"}, {"Cold starts"}),
+        ("RerankGpu", {"GPU", "GPU memory", "Tokens"}, {"Cold starts", "Copies"}),
         ("RerankServerless", {"Concurrency in use", "Cold starts", "Memory"}, {"CPU", "Instances"}),
         ("RerankAsync", {"Requests in the queue", "Wait of the oldest", "Lost"}, {"Time in SageMaker besides"}),
-        ("RerankComponent", {"CPU", "Instances"}, {"Wait before a batch"}),
+        ("RerankComponent", {"CPU", "Copies", "Instances"}, {"Wait before a batch"}),
         ("RerankPackage", {"CPU", "Time in the container"}, {"Wait before a batch"}),
     ],
 )
@@ -153,6 +153,11 @@ def test_the_log_of_a_package_is_shown_as_it_is(bodies):
     assert "@message" in queries["RerankPackage"]
     assert "@message" not in queries["RerankRealtime"]
     assert all(query.startswith("SOURCE '/aws/sagemaker/Endpoints/X'") for query in queries.values())
+
+
+def test_instances_are_shown_between_the_bounds_of_their_scaling(plan, deployment, scaling):
+    graph = _graphs(_body(plan, deployment(scaling=scaling(min_instances=1, max_instances=4))))["Instances"]
+    assert graph["annotations"]["horizontal"] == [{"label": "least", "value": 1}, {"label": "most", "value": 4}]
 
 
 def test_variants_in_the_bill_are_added(plan, deployment, every_mode):
