@@ -16,6 +16,7 @@ from infra.job_stack import JobStack
 from infra.network import vpc_access
 from infra.options import Options
 from infra.plan import read_plan
+from infra.shared import Shared
 from rerank_toolkit.contracts.errors import ToolkitError
 from rerank_toolkit.contracts.plan import Plan
 
@@ -33,16 +34,16 @@ def new_app(outdir: str | None = None) -> cdk.App:
 def add_stacks(app: cdk.App, plan: Plan, options: Options) -> list[EndpointStack | JobStack]:
     """The stacks of a valid plan; gives those of its deployments, in its order."""
     foundation = FoundationStack(app, plan)
-    key = foundation.key
-    network = vpc_access(app, plan, key)
-    data = data_bucket(app, plan, key)
+    shared = Shared(
+        key=foundation.key,
+        alerts=foundation.alerts,
+        network=vpc_access(app, plan, foundation.key),
+        data=data_bucket(app, plan, foundation.key),
+    )
     if options.images:
-        ImagesStack(app, plan, key)
-    kinds = {"batch": JobStack}
+        ImagesStack(app, plan, shared.key)
     return [
-        kinds.get(deployment.mode, EndpointStack)(
-            app, plan, deployment, options, key=key, alerts=foundation.alerts, data=data, network=network
-        )
+        (JobStack if deployment.mode == "batch" else EndpointStack)(app, plan, deployment, options, shared)
         for deployment in plan.deployments
     ]
 
