@@ -1,4 +1,4 @@
-"""What `cdk -c name=value` can say: plan, image, build, artifacts."""
+"""What `cdk -c name=value` can say: plan, image, build, artifacts, scaling."""
 
 from __future__ import annotations
 
@@ -25,16 +25,20 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """In place of every deployment's image."""
     build: bool = False
     """Build the image from this repository with Docker, in place of every deployment's image."""
+    images: bool = False
+    """Have the stack of the image repository too, with what builds images in the account."""
     artifacts: Path | None = None
     """The folder that holds the artifacts, in place of the one in the plan."""
+    scaling: bool = True
+    """False registers nothing for scaling: a fleet stays as it is, and can be given another instance type."""
 
     @classmethod
     def from_context(cls, node: Node) -> Self:
         """Raises InvalidInput with every malformed value."""
         faults: list[Fault] = []
-        plan, image, build, artifacts = (
+        plan, image, build, artifacts, scaling = (
             str(value) if (value := node.try_get_context(name)) is not None else None
-            for name in ("plan", "image", "build", "artifacts")
+            for name in ("plan", "image", "build", "artifacts", "scaling")
         )
         named = parse_image(image) if image is not None else None
         if image is not None and named is None:
@@ -44,17 +48,21 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
                     f"is {image!r}; expected REPOSITORY:TAG or REPOSITORY@sha256:…, a repository in your own ECR",
                 )
             )
-        if build not in (None, "docker"):
-            faults.append(Fault("build", f"is {build!r}; expected docker"))
-        if image is not None and build is not None:
+        if build not in (None, "docker", "codebuild"):
+            faults.append(Fault("build", f"is {build!r}; expected docker or codebuild"))
+        if image is not None and build == "docker":
             faults.append(Fault("build", "can't be given together with image; leave one out"))
+        if scaling not in (None, "off"):
+            faults.append(Fault("scaling", f"is {scaling!r}; expected off, or nothing to do as the plan says"))
         if faults:
             raise InvalidInput("cdk context (-c name=value)", faults)
         return cls(
             plan=Path(plan) if plan else DEFAULT_PLAN,
             image=named,
             build=build == "docker",
+            images=build == "codebuild",
             artifacts=Path(artifacts) if artifacts else None,
+            scaling=scaling != "off",
         )
 
     def locate(self, artifact: LocalArtifact) -> Path:

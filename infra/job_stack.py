@@ -1,0 +1,91 @@
+"""The stack of one batch job: a model and a state machine that starts jobs with it."""
+
+from __future__ import annotations
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from infra.alarm_rules import job_alarms
+from infra.alarms import Alarms
+from infra.container import containers_of
+from infra.data_area import INPUT, OUTPUT, DataArea
+from infra.description import describe
+from infra.encryption_key import use_for_storage
+from infra.execution_role import ExecutionRole
+from infra.foundation import environment
+from infra.instance_variant import nvme_types
+from infra.invoke_policy import InvokePolicy
+from infra.log_group import log_group
+from infra.options import Options
+from infra.outputs import add_outputs
+from infra.settings import effective_settings
+from infra.shared import Shared
+from infra.tags import tag, tags
+from infra.transform_job import TransformJob, job_statements
+from rerank_toolkit.contracts.plan import Deployment, Plan
+
+JOB_LOGS = "/aws/sagemaker/TransformJobs"
+"""What the containers of all the account's transform jobs say, ours and others': no stack's to make or to delete."""
+
+
+class JobStack(cdk.Stack):
+    """Costs nothing while no job runs; a job's instances come and go with it."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        plan: Plan,
+        deployment: Deployment,
+        options: Options,
+        shared: Shared,
+    ) -> None:
+        super().__init__(scope, deployment.stack, env=environment(plan), description=describe(plan, deployment))
+        told = {"plan": plan.id, "model": deployment.model}
+        tag(self, **told)
+        area = DataArea.of(deployment, shared.data, shared.key)
+        storage_key = None if nvme_types(deployment) else shared.key
+        (container,) = containers_of(self, deployment, options)
+        job_logs = self.format_arn(
+            service="logs", resource="log-group", resource_name=JOB_LOGS, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+        )
+        role = ExecutionRole(
+            self,
+            log_groups=[f"{job_logs}:*"],
+            statements=[
+                *container.statements,
+                *job_statements(area),
+                iam.PolicyStatement(actions=["logs:CreateLogGroup"], resources=[f"{job_logs}:*"]),
+                *(use_for_storage(storage_key) if storage_key else []),
+                *(shared.network.statements(self) if shared.network else []),
+            ],
+            wildcards={
+                **container.wildcards,
+                **area.wildcards(INPUT, OUTPUT),
+                f"{job_logs}:*": "the streams of the group that SageMaker keeps for all transform jobs",
+                **(shared.network.wildcards(self) if shared.network else {}),
+            },
+        )
+        self.job = TransformJob(
+            self,
+            deployment,
+            container=container,
+            role=role,
+            area=area,
+            key=storage_key,
+            network=shared.network,
+            log_group=log_group(
+                self,
+                "Logs",
+                name=f"/aws/vendedlogs/states/{deployment.stack}",
+                retention_days=plan.operations.log_retention_days,
+                key=shared.key,
+            ),
+            time_limit_s=effective_settings(deployment).time_limit_s,
+            tags=tags(**told),
+        )
+        alarms = job_alarms(deployment, self.job.machine.attr_arn)
+        Alarms(self, alarms, topic_arn=shared.alerts.topic_arn, runbook=plan.operations.runbook)
+        InvokePolicy(self, self.job.caller_statements(), wildcards=self.job.caller_wildcards())
+        self.job.add_outputs(self, region=plan.region)
+        add_outputs(self, plan, deployment)
