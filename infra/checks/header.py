@@ -6,12 +6,17 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from infra.data_stack import DATA
 from infra.foundation import FOUNDATION
+from infra.images_stack import IMAGES
+from infra.network import NETWORK
 from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.plan import Plan
 
 MOST_STACK_CHARACTERS = 63
 """An endpoint is called like its stack, and SageMaker's names end there."""
+
+SHARED_STACKS = (FOUNDATION, NETWORK, DATA, IMAGES)
 
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}")
@@ -32,8 +37,8 @@ def check_stacks(plan: Plan) -> Iterator[Fault]:
     times = Counter(deployment.stack for deployment in plan.deployments)
     for index, deployment in enumerate(plan.deployments):
         field, name = f"deployments[{index}].stack", deployment.stack
-        if name == FOUNDATION:
-            yield Fault(field, f"is {name!r}, the name of the stack that all endpoints share; take another")
+        if name in SHARED_STACKS:
+            yield Fault(field, f"is {name!r}, the name of a stack that all endpoints share; take another")
         if times[name] > 1:
             yield Fault(field, f"is {name!r}, which {times[name]} deployments claim; each needs its own")
         if len(name) > MOST_STACK_CHARACTERS or name.endswith("-"):
