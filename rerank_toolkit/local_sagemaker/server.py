@@ -16,7 +16,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
-from rerank_toolkit.local_sagemaker import reaper, seeding
+from rerank_toolkit.local_sagemaker import additions, reaper, seeding
 from rerank_toolkit.local_sagemaker.clients import Clients
 from rerank_toolkit.local_sagemaker.cloudformation.api import CloudFormation
 from rerank_toolkit.local_sagemaker.protocol import Service, read_operation, read_scope
@@ -113,6 +113,8 @@ def run(state: StateDirectory, *, port: int, region: str) -> None:
 
     server = make_server(LOOPBACK, port, application, threaded=True, request_handler=_QuietHandler)
     clients = Clients(f"http://{LOOPBACK}:{server.server_port}", region)
+    os.environ["MOTO_PORT"] = str(server.server_port)  # where tasks of state machines look for other services
+    additions.install(clients)
     host = Host(clients, folder=state.root, mark=state.mark, region=region)
     cloudformation = CloudFormation(clients, region=region, account=DEFAULT_ACCOUNT_ID)
     sagemaker = SageMaker(

@@ -33,6 +33,9 @@ class Names:
     def imported(self, export: str) -> str:
         return f"<import {export}>"
 
+    def zones(self, region: str) -> list[str]:
+        return [f"{region or 'here'}-a"]
+
 
 @pytest.mark.parametrize(
     ("value", "expected"),
@@ -51,6 +54,9 @@ class Names:
         ({"Fn::FindInMap": ["M", "x", "y", {"DefaultValue": {"Ref": "Z"}}]}, "<Z>"),
         ({"Fn::Join": [",", {"Fn::Split": ["-", "a-b"]}]}, "a,b"),
         ({"Ref": "A", "more": 1}, {"Ref": "A", "more": 1}),
+        ({"Fn::GetAZs": ""}, ["here-a"]),
+        ({"Fn::Cidr": ["10.0.0.0/24", "3", 5]}, ["10.0.0.0/27", "10.0.0.32/27", "10.0.0.64/27"]),
+        ({"Fn::Cidr": [{"Fn::Select": [0, ["10.0.0.0/16"]]}, 1]}, ["10.0.0.0/24"]),
     ],
 )
 def test_functions_give_what_cloudformation_gives(value: Any, expected: Any) -> None:
@@ -63,6 +69,8 @@ def test_functions_give_what_cloudformation_gives(value: Any, expected: Any) -> 
         ({"Fn::Transform": {"Name": "AWS::Include"}}, "Fn::Transform is not provided"),
         ({"Fn::Select": [9, ["a"]]}, "Fn::Select can't be applied"),
         ({"Fn::Select": [-1, ["a"]]}, "Fn::Select can't be applied"),
+        ({"Fn::Cidr": ["10.0.0.0/24", 3, 7]}, "does not hold 3 subnets"),
+        ({"Fn::Cidr": ["10.0.0.1/24", 3, 7]}, "Fn::Cidr can't be applied"),
         ({"Fn::Join": "a"}, "Fn::Join can't be applied"),
         ({"Fn::Not": ["text"]}, "'text' is not a condition"),
         ({"Fn::FindInMap": ["M", "x", "y"]}, "no entry 'x'"),

@@ -15,6 +15,7 @@ from rerank_toolkit.local_sagemaker.cloudformation import describe
 from rerank_toolkit.local_sagemaker.cloudformation.changes import compare
 from rerank_toolkit.local_sagemaker.cloudformation.executor import Executor
 from rerank_toolkit.local_sagemaker.cloudformation.intrinsics import TemplateError
+from rerank_toolkit.local_sagemaker.cloudformation.lookups import Lookups
 from rerank_toolkit.local_sagemaker.cloudformation.resources import is_recorded_only
 from rerank_toolkit.local_sagemaker.cloudformation.sources import read_desired, read_template
 from rerank_toolkit.local_sagemaker.cloudformation.stacks import Change, ChangeSet, Desired, Stack, StackStore
@@ -40,7 +41,8 @@ class CloudFormation:
         self._clients = clients
         self._region = region
         self._account = account
-        self._executor = Executor(clients, self.store, region=region, account=account)
+        self._lookups = Lookups(clients, self.store, region=region, account=account)
+        self._executor = Executor(clients, self.store, self._lookups, region=region, account=account)
         self._lock = Lock()
 
     def actions(self) -> dict[str, Action]:
@@ -304,7 +306,7 @@ class CloudFormation:
         try:
             self._check(stack, desired)
             existing = dict(stack.resources)
-            values = self._executor.values(stack, desired, existing, absent=KNOWN_AFTER_APPLY)
+            values = self._lookups.values(stack, desired, existing, absent=KNOWN_AFTER_APPLY)
             changes = compare(existing, desired.template, values)
         except TemplateError as error:
             status, reason = "FAILED", str(error)
@@ -315,7 +317,7 @@ class CloudFormation:
         return ChangeSet(arn, name, description, desired, changes, status, reason)
 
     def _check(self, stack: Stack, desired: Desired) -> None:
-        values = self._executor.values(stack, desired, stack.resources, absent=KNOWN_AFTER_APPLY)
+        values = self._lookups.values(stack, desired, stack.resources, absent=KNOWN_AFTER_APPLY)
         check_rules(desired.template, values)
 
     def _find_change_set(self, request: Parameters) -> tuple[Stack, ChangeSet]:

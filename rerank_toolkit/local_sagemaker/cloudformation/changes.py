@@ -35,7 +35,7 @@ def compare(existing: dict[str, Resource], template: Template, values: Values) -
         changed = changed_properties(old.properties, properties)
         if not changed and old.type == definition.type:
             continue
-        replaced = old.type != definition.type or find_type(definition.type).replaces(changed)
+        replaced = old.type != definition.type or find_type(definition.type).replaces(old.properties, properties)
         if replaced:
             existing.pop(definition.logical_id)
         changes.append(

@@ -20,11 +20,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rerank_toolkit.local_sagemaker.clients import Clients
 from rerank_toolkit.local_sagemaker.cloudformation.changes import changed_properties
 from rerank_toolkit.local_sagemaker.cloudformation.intrinsics import TemplateError, as_text, resolve
+from rerank_toolkit.local_sagemaker.cloudformation.lookups import Lookups
 from rerank_toolkit.local_sagemaker.cloudformation.resources import find_type
 from rerank_toolkit.local_sagemaker.cloudformation.resources.base import Request, ResourceFailed
 from rerank_toolkit.local_sagemaker.cloudformation.stacks import Desired, Output, Resource, Stack, StackStore, now
 from rerank_toolkit.local_sagemaker.cloudformation.template import ResourceDefinition
-from rerank_toolkit.local_sagemaker.cloudformation.values import PARTITION, Values, resolve_parameters
+from rerank_toolkit.local_sagemaker.cloudformation.values import Values
 
 logger = logging.getLogger(__name__)
 
@@ -55,32 +56,12 @@ class Journal:
 class Executor:
     """Runs operations on stacks, one at a time for each stack. Failures end up in the stack's status and events."""
 
-    def __init__(self, clients: Clients, store: StackStore, *, region: str, account: str) -> None:
+    def __init__(self, clients: Clients, store: StackStore, lookups: Lookups, *, region: str, account: str) -> None:
         self._clients = clients
         self._store = store
+        self._lookups = lookups
         self._region = region
         self._account = account
-
-    def values(
-        self, stack: Stack, desired: Desired, resources: Mapping[str, Resource], *, absent: str | None = None
-    ) -> Values:
-        """The names of `desired` for `stack`; raises TemplateError for faulty parameters."""
-        return Values(
-            desired.template,
-            parameters=resolve_parameters(desired, self._read_ssm),
-            pseudo_parameters={
-                "AWS::AccountId": self._account,
-                "AWS::NotificationARNs": [],
-                "AWS::Partition": PARTITION,
-                "AWS::Region": self._region,
-                "AWS::StackId": stack.id,
-                "AWS::StackName": stack.name,
-                "AWS::URLSuffix": "amazonaws.com",
-            },
-            resources=resources,
-            exports=lambda: {name: value for name, (_, value) in self._store.exports().items()},
-            absent=absent,
-        )
 
     def create(self, stack: Stack) -> None:
         """Makes everything in `stack.desired`; ends in CREATE_COMPLETE, or ROLLBACK_COMPLETE with nothing left."""
@@ -155,7 +136,7 @@ class Executor:
 
     def _converge(self, stack: Stack, journal: Journal) -> None:
         try:
-            values = self.values(stack, stack.desired, stack.resources)
+            values = self._lookups.values(stack, stack.desired, stack.resources)
             standing = dict(stack.resources)
             ordered: dict[str, Resource] = {}
             for definition in stack.desired.template.resources.values():
@@ -195,7 +176,7 @@ class Executor:
             return
         changed = changed_properties(old.properties, properties)
         kind = find_type(definition.type)
-        if old.type != definition.type or kind.replaces(changed):
+        if old.type != definition.type or kind.replaces(old.properties, properties):
             try:
                 self._create(stack, definition, properties, old, journal)
             finally:  # a replacement that failed may be there as well
@@ -260,8 +241,10 @@ class Executor:
             try:
                 made = kind.create(self._request(stack, pending))
             except ResourceFailed as error:
-                if error.physical_id:
-                    stack.resources[definition.logical_id] = replace(pending, physical_id=error.physical_id)
+                if error.made:
+                    stack.resources[definition.logical_id] = replace(
+                        pending, physical_id=error.made.physical_id, attributes=error.made.attributes
+                    )
                 raise
             stack.put(
                 replace(
@@ -373,15 +356,9 @@ class Executor:
             account=self._account,
             properties=resource.properties,
             physical_id=resource.physical_id,
+            attributes=resource.attributes,
             previous=previous or {},
         )
-
-    def _read_ssm(self, name: str) -> str | None:
-        ssm = self._clients("ssm")
-        try:
-            return str(ssm.get_parameter(Name=name)["Parameter"]["Value"])
-        except ssm.exceptions.ParameterNotFound:
-            return None
 
 
 def _summarize(stack: Stack, verb: str) -> str:

@@ -8,6 +8,7 @@ resource, properties during a deploy, and outputs after it.
 from __future__ import annotations
 
 import base64
+import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -39,6 +40,9 @@ class Scope(Protocol):
     def mapping(self, name: str) -> Mapping[str, Mapping[str, Any]]: ...
 
     def imported(self, export: str) -> str: ...
+
+    def zones(self, region: str) -> list[str]:
+        """Availability zones of the region; of the stack's own, if that is empty."""
 
 
 def resolve(value: Any, scope: Scope) -> Any:
@@ -195,12 +199,25 @@ def _base64(argument: Any, scope: Scope) -> str:
     return base64.b64encode(as_text(resolve(argument, scope)).encode()).decode()
 
 
+def _cidr(argument: Any, scope: Scope) -> list[str]:
+    """So many subnets of a block, each with so many bits for its hosts."""
+    block, count, *bits = (resolve(item, scope) for item in argument)
+    network = ipaddress.ip_network(block)
+    prefix = network.max_prefixlen - (int(bits[0]) if bits else 8)
+    if not network.prefixlen <= prefix <= network.max_prefixlen or int(count) > 2 ** (prefix - network.prefixlen):
+        raise TemplateError(f"Fn::Cidr: {block} does not hold {count} subnets of size /{prefix}")
+    subnets = network.subnets(new_prefix=prefix)
+    return [str(next(subnets)) for _ in range(int(count))]
+
+
 _FUNCTIONS: Mapping[str, Callable[[Any, Scope], Any]] = {
     "Fn::And": lambda argument, scope: all(_truth(item, scope) for item in argument),
     "Fn::Base64": _base64,
+    "Fn::Cidr": _cidr,
     "Fn::Contains": _contains,
     "Fn::Equals": _equals,
     "Fn::FindInMap": _find_in_map,
+    "Fn::GetAZs": lambda argument, scope: scope.zones(str(resolve(argument, scope))),
     "Fn::GetAtt": _get_att,
     "Fn::If": _if,
     "Fn::ImportValue": lambda argument, scope: scope.imported(resolve(argument, scope)),

@@ -28,6 +28,7 @@ class Values:
         pseudo_parameters: Mapping[str, Any],
         resources: Mapping[str, Resource],
         exports: Callable[[], Mapping[str, Any]],
+        zones: Callable[[str], list[str]],
         absent: str | None = None,
     ) -> None:
         """`absent` stands in for what a resource that doesn't exist yet will have; None makes it an error."""
@@ -35,6 +36,7 @@ class Values:
         self._parameters = {**pseudo_parameters, **parameters}
         self._resources = resources
         self._exports = exports
+        self._zones = zones
         self._absent = absent
         self._conditions: dict[str, bool] = {}
         self.imports: set[str] = set()
@@ -56,13 +58,21 @@ class Values:
         if name in attributes:
             return attributes[name]
         if is_recorded_only(existing.type):
-            return f"not-made.{existing.physical_id}.{name}"
+            return self._not_made(existing, name)
         if self._absent is not None:
             return self._absent
         known = ", ".join(sorted(attributes)) or "none"
         raise TemplateError(
             f"Template error: resource {resource} ({existing.type}) has no attribute {name} here; known are {known}"
         )
+
+    def _not_made(self, resource: Resource, name: str) -> str:
+        """A stand-in that is of the right form, for IAM looks at the ARNs in a policy."""
+        if not name.endswith("Arn"):
+            return f"not-made.{resource.physical_id}.{name}"
+        service = resource.type.split("::")[1].lower()
+        region, account = self._parameters["AWS::Region"], self._parameters["AWS::AccountId"]
+        return f"arn:{PARTITION}:{service}:{region}:{account}:not-made/{resource.physical_id}"
 
     def condition(self, name: str) -> bool:
         if name not in self._conditions:
@@ -86,6 +96,9 @@ class Values:
             raise TemplateError(f"No export named {export} found.")
         self.imports.add(export)
         return str(exports[export])
+
+    def zones(self, region: str) -> list[str]:
+        return self._zones(region or str(self._parameters["AWS::Region"]))
 
     def _missing(self, name: str) -> str:
         if self._absent is None:

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 
 from rerank_toolkit.local_sagemaker.cloudformation.resources import (
     applicationautoscaling,
+    budgets,
     cdk,
     cloudwatch,
+    ec2,
     ecr,
+    events,
     iam,
     kms,
     logs,
@@ -16,14 +19,29 @@ from rerank_toolkit.local_sagemaker.cloudformation.resources import (
     sagemaker,
     sns,
     ssm,
+    stepfunctions,
 )
 from rerank_toolkit.local_sagemaker.cloudformation.resources.base import Made, Request, ResourceType
 
-TYPES: Mapping[str, ResourceType] = {
-    name: kind
-    for service in (applicationautoscaling, cdk, cloudwatch, ecr, iam, kms, logs, s3, sagemaker, sns, ssm)
-    for name, kind in service.TYPES.items()
-}
+_SERVICES = (
+    applicationautoscaling,
+    budgets,
+    cdk,
+    cloudwatch,
+    ec2,
+    ecr,
+    events,
+    iam,
+    kms,
+    logs,
+    s3,
+    sagemaker,
+    sns,
+    ssm,
+    stepfunctions,
+)
+
+TYPES: Mapping[str, ResourceType] = {name: kind for service in _SERVICES for name, kind in service.TYPES.items()}
 
 
 def _record(request: Request) -> Made:

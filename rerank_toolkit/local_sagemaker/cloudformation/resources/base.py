@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,11 +19,11 @@ Properties = Mapping[str, Any]
 
 
 class ResourceFailed(Exception):
-    """The resource could not be made or changed. `physical_id`: what was made all the same and must be deleted."""
+    """The resource could not be made or changed. `made`: what stands all the same and must be deleted."""
 
-    def __init__(self, reason: str, physical_id: str = "") -> None:
+    def __init__(self, reason: str, made: Made | None = None) -> None:
         super().__init__(reason)
-        self.physical_id = physical_id
+        self.made = made
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Request:
     properties: Properties
     physical_id: str = ""
     """Empty when the resource is yet to be made."""
+    attributes: Properties = field(default_factory=dict)
+    """What Fn::GetAtt gives of the resource as it stands."""
     previous: Properties = field(default_factory=dict)
     """Properties before the update."""
 
@@ -109,18 +112,27 @@ class ResourceType:
     update: Callable[[Request], Mapping[str, Any]] | None = None
     """Changes it in place and gives the attributes that are new; None where every change needs a new one."""
     immutable: frozenset[str] = frozenset()
-    """Properties that can't be changed in place."""
+    """Properties that can't be changed in place; one within another is written Outer/Inner."""
     remark: str | None = None
     """Stands in the events of every resource of this type."""
 
-    def replaces(self, changed: frozenset[str]) -> bool:
-        """Whether the change of these properties needs a new resource in the old one's place."""
-        return bool(changed) and (self.update is None or bool(changed & self.immutable))
+    def replaces(self, old: Properties, new: Properties) -> bool:
+        """Whether the change from the one to the other needs a new resource in the old one's place."""
+        if self.update is None:
+            return old != new
+        return any(_within(old, path) != _within(new, path) for path in self.immutable)
 
     def update_in_place(self, request: Request) -> Mapping[str, Any]:
         if self.update is None:
             raise ResourceFailed(f"{request.logical_id} can't be changed in place. This is a bug.")
         return self.update(request)
+
+
+def _within(properties: Properties, path: str) -> Any:
+    value: Any = properties
+    for name in path.split("/"):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def tags_of(properties: Properties) -> dict[str, str]:
@@ -129,9 +141,30 @@ def tags_of(properties: Properties) -> dict[str, str]:
     return dict(tags) if isinstance(tags, Mapping) else {tag["Key"]: tag["Value"] for tag in tags}
 
 
+def lower_first(value: Any) -> Any:
+    """With names as the newer APIs write them: logGroupArn for the template's LogGroupArn."""
+    match value:
+        case Mapping():
+            return {name[0].lower() + name[1:]: lower_first(item) for name, item in value.items()}
+        case list():
+            return [lower_first(item) for item in value]
+        case _:
+            return value
+
+
 def json_text(document: Any) -> str:
     """A policy as the APIs take it, however the template writes it."""
     return document if isinstance(document, str) else json.dumps(document)
+
+
+@contextmanager
+def standing(made: Made) -> Iterator[Made]:
+    """For what is still to be done to a resource that stands already: if it fails, the failure names the resource, so
+    that it is deleted."""
+    try:
+        yield made
+    except Exception as error:  # whatever it is, the resource stands
+        raise ResourceFailed(str(error), made) from error
 
 
 def absent_is_fine(delete: Callable[[Request], None], *codes: str) -> Callable[[Request], None]:

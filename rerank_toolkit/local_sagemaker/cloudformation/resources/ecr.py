@@ -11,6 +11,8 @@ from rerank_toolkit.local_sagemaker.cloudformation.resources.base import (
     ResourceType,
     absent_is_fine,
     json_text,
+    lower_first,
+    standing,
 )
 
 
@@ -25,11 +27,13 @@ def _create_repository(request: Request) -> Made:
     ):
         if prop in request.properties:
             parameters[parameter] = (
-                _lower_first(request.properties[prop]) if prop != "Tags" else request.properties[prop]
+                lower_first(request.properties[prop]) if prop != "Tags" else request.properties[prop]
             )
     repository = request.call("ecr", "create_repository", parameters)["repository"]
-    _put_policies(request, name)
-    return Made(name, {"Arn": repository["repositoryArn"], "RepositoryUri": repository["repositoryUri"]})
+    attributes = {"Arn": repository["repositoryArn"], "RepositoryUri": repository["repositoryUri"]}
+    with standing(Made(name, attributes)) as made:
+        _put_policies(request, name)
+    return made
 
 
 def _update_repository(request: Request) -> Mapping[str, Any]:
@@ -37,7 +41,7 @@ def _update_repository(request: Request) -> Mapping[str, Any]:
     if mutability := request.properties.get("ImageTagMutability"):
         request.call("ecr", "put_image_tag_mutability", {"repositoryName": name, "imageTagMutability": mutability})
     if scanning := request.properties.get("ImageScanningConfiguration"):
-        parameters = {"repositoryName": name, "imageScanningConfiguration": _lower_first(scanning)}
+        parameters = {"repositoryName": name, "imageScanningConfiguration": lower_first(scanning)}
         request.call("ecr", "put_image_scanning_configuration", parameters)
     _put_policies(request, name)
     arn = f"arn:aws:ecr:{request.region}:{request.account}:repository/{name}"
@@ -46,23 +50,21 @@ def _update_repository(request: Request) -> Mapping[str, Any]:
 
 
 def _put_policies(request: Request, name: str) -> None:
+    repository = {"repositoryName": name}
     if lifecycle := request.properties.get("LifecyclePolicy", {}).get("LifecyclePolicyText"):
-        parameters = {"repositoryName": name, "lifecyclePolicyText": lifecycle}
+        parameters = {**repository, "lifecyclePolicyText": lifecycle}
         request.call("ecr", "put_lifecycle_policy", parameters)
+    elif request.previous.get("LifecyclePolicy"):
+        request.call_if_there("LifecyclePolicyNotFoundException", "ecr", "delete_lifecycle_policy", repository)
     if policy := request.properties.get("RepositoryPolicyText"):
-        request.call("ecr", "set_repository_policy", {"repositoryName": name, "policyText": json_text(policy)})
+        request.call("ecr", "set_repository_policy", {**repository, "policyText": json_text(policy)})
+    elif request.previous.get("RepositoryPolicyText"):
+        request.call_if_there("RepositoryPolicyNotFoundException", "ecr", "delete_repository_policy", repository)
 
 
 def _delete_repository(request: Request) -> None:
     force = bool(request.properties.get("EmptyOnDelete", False))
     request.call("ecr", "delete_repository", {"repositoryName": request.physical_id, "force": force})
-
-
-def _lower_first(value: Any) -> Any:
-    """The template writes ScanOnPush where the API writes scanOnPush."""
-    if isinstance(value, Mapping):
-        return {name[0].lower() + name[1:]: _lower_first(item) for name, item in value.items()}
-    return value
 
 
 TYPES = {

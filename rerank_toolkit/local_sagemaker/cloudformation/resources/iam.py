@@ -11,6 +11,7 @@ from rerank_toolkit.local_sagemaker.cloudformation.resources.base import (
     ResourceType,
     absent_is_fine,
     json_text,
+    standing,
 )
 
 GONE = "NoSuchEntity"
@@ -28,10 +29,11 @@ def _create_role(request: Request) -> Made:
             **request.pick("Path", "Description", "MaxSessionDuration", "PermissionsBoundary", "Tags"),
         },
     )["Role"]
-    _put_inline(request, name, {})
-    for arn in properties.get("ManagedPolicyArns", ()):
-        request.call("iam", "attach_role_policy", {"RoleName": name, "PolicyArn": arn})
-    return Made(name, {"Arn": role["Arn"], "RoleId": role["RoleId"]})
+    with standing(Made(name, {"Arn": role["Arn"], "RoleId": role["RoleId"]})) as made:
+        _put_inline(request, name, {})
+        for arn in properties.get("ManagedPolicyArns", ()):
+            request.call("iam", "attach_role_policy", {"RoleName": name, "PolicyArn": arn})
+    return made
 
 
 def _update_role(request: Request) -> Mapping[str, Any]:
@@ -39,6 +41,7 @@ def _update_role(request: Request) -> Mapping[str, Any]:
     document = json_text(new["AssumeRolePolicyDocument"])
     request.call("iam", "update_assume_role_policy", {"RoleName": name, "PolicyDocument": document})
     request.call("iam", "update_role", {"RoleName": name, **request.pick("Description", "MaxSessionDuration")})
+    _put_boundary(request)
     _put_inline(request, name, {policy["PolicyName"] for policy in old.get("Policies", ())})
     before, after = set(old.get("ManagedPolicyArns", ())), set(new.get("ManagedPolicyArns", ()))
     for arn in sorted(after - before):
@@ -47,6 +50,14 @@ def _update_role(request: Request) -> Mapping[str, Any]:
         request.call_if_there(GONE, "iam", "detach_role_policy", {"RoleName": name, "PolicyArn": arn})
     request.retag("iam", {"RoleName": name}, put="tag_role", drop="untag_role")
     return {}
+
+
+def _put_boundary(request: Request) -> None:
+    role = {"RoleName": request.physical_id}
+    if arn := request.properties.get("PermissionsBoundary"):
+        request.call("iam", "put_role_permissions_boundary", {**role, "PermissionsBoundary": arn})
+    elif request.previous.get("PermissionsBoundary"):
+        request.call_if_there(GONE, "iam", "delete_role_permissions_boundary", role)
 
 
 def _put_inline(request: Request, role: str, before: Any) -> None:
@@ -82,7 +93,8 @@ def _put_policy(request: Request) -> Made:
 
 def _update_policy(request: Request) -> Mapping[str, Any]:
     _put_policy(request)
-    _delete_inline(request, request.previous, keep=request.properties)
+    renamed = request.previous["PolicyName"] != request.properties["PolicyName"]
+    _delete_inline(request, request.previous, keep={} if renamed else request.properties)
     return {}
 
 
@@ -98,14 +110,38 @@ def _create_managed(request: Request) -> Made:
     name = properties.get("ManagedPolicyName") or request.name(128)
     parameters = {"PolicyName": name, "PolicyDocument": json_text(properties["PolicyDocument"])}
     arn = request.call("iam", "create_policy", {**parameters, **request.pick("Path", "Description")})["Policy"]["Arn"]
+    with standing(Made(arn, {"PolicyArn": arn})) as made:
+        _attach(request, arn, {})
+    return made
+
+
+def _update_managed(request: Request) -> Mapping[str, Any]:
+    arn, document = request.physical_id, request.properties["PolicyDocument"]
+    if document != request.previous["PolicyDocument"]:
+        for version in request.call("iam", "list_policy_versions", {"PolicyArn": arn})["Versions"]:
+            if not version["IsDefaultVersion"]:  # IAM keeps five at most
+                former = {"PolicyArn": arn, "VersionId": version["VersionId"]}
+                request.call_if_there(GONE, "iam", "delete_policy_version", former)
+        parameters = {"PolicyArn": arn, "PolicyDocument": json_text(document), "SetAsDefault": True}
+        request.call("iam", "create_policy_version", parameters)
+    _attach(request, arn, request.previous)
+    return {}
+
+
+def _attach(request: Request, arn: str, before: Mapping[str, Any]) -> None:
     for prop, kind, key in _PRINCIPALS:
-        for principal in properties.get(prop, ()):
+        old, new = set(before.get(prop, ())), set(request.properties.get(prop, ()))
+        for principal in sorted(new - old):
             request.call("iam", f"attach_{kind}_policy", {key: principal, "PolicyArn": arn})
-    return Made(arn, {"PolicyArn": arn})
+        for principal in sorted(old - new):
+            request.call_if_there(GONE, "iam", f"detach_{kind}_policy", {key: principal, "PolicyArn": arn})
 
 
 def _delete_managed(request: Request) -> None:
     arn = {"PolicyArn": request.physical_id}
+    for version in request.call("iam", "list_policy_versions", arn)["Versions"]:
+        if not version["IsDefaultVersion"]:
+            request.call("iam", "delete_policy_version", {**arn, "VersionId": version["VersionId"]})
     for prop, kind, key in _PRINCIPALS:
         for principal in request.properties.get(prop, ()):
             request.call_if_there(GONE, "iam", f"detach_{kind}_policy", {key: principal, **arn})
@@ -117,13 +153,17 @@ TYPES = {
         create=_create_role,
         update=_update_role,
         delete=absent_is_fine(_delete_role, GONE),
-        immutable=frozenset({"RoleName", "Path", "PermissionsBoundary"}),
+        immutable=frozenset({"RoleName", "Path"}),
     ),
     "AWS::IAM::Policy": ResourceType(
         create=_put_policy,
         update=_update_policy,
         delete=lambda request: _delete_inline(request, request.properties, keep={}),
-        immutable=frozenset({"PolicyName"}),
     ),
-    "AWS::IAM::ManagedPolicy": ResourceType(create=_create_managed, delete=absent_is_fine(_delete_managed, GONE)),
+    "AWS::IAM::ManagedPolicy": ResourceType(
+        create=_create_managed,
+        update=_update_managed,
+        delete=absent_is_fine(_delete_managed, GONE),
+        immutable=frozenset({"Description", "ManagedPolicyName", "Path"}),
+    ),
 }

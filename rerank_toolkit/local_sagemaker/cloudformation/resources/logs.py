@@ -10,8 +10,11 @@ from rerank_toolkit.local_sagemaker.cloudformation.resources.base import (
     Request,
     ResourceType,
     absent_is_fine,
+    standing,
     tags_of,
 )
+
+_GONE = "ResourceNotFoundException"
 
 
 def _create_group(request: Request) -> Made:
@@ -21,13 +24,22 @@ def _create_group(request: Request) -> Made:
         parameters["kmsKeyId"] = key
     parameters["tags"] = tags_of(request.properties)
     request.call("logs", "create_log_group", parameters)
-    _put_retention(request, name)
-    return Made(name, {"Arn": f"{_arn(request, name)}:*"})
+    with standing(Made(name, {"Arn": f"{_arn(request, name)}:*"})) as made:
+        _put_retention(request, name)
+    return made
 
 
 def _update_group(request: Request) -> Mapping[str, Any]:
-    _put_retention(request, request.physical_id)
-    resource = {"resourceArn": _arn(request, request.physical_id)}
+    name = request.physical_id
+    _put_retention(request, name)
+    key = request.properties.get("KmsKeyId")
+    if key != request.previous.get("KmsKeyId"):
+        group = {"logGroupName": name}
+        if key:
+            request.call("logs", "associate_kms_key", {**group, "kmsKeyId": key})
+        else:
+            request.call("logs", "disassociate_kms_key", group)
+    resource = {"resourceArn": _arn(request, name)}
     request.retag("logs", resource, tags="tags", keys="tagKeys", encode=dict)
     return {}
 
@@ -51,7 +63,7 @@ TYPES = {
     "AWS::Logs::LogGroup": ResourceType(
         create=_create_group,
         update=_update_group,
-        delete=absent_is_fine(_delete_group, "ResourceNotFoundException"),
+        delete=absent_is_fine(_delete_group, _GONE),
         immutable=frozenset({"LogGroupName"}),
     )
 }
