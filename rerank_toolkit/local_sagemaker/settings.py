@@ -14,7 +14,7 @@ SERVERLESS_IDLE = "RERANK_LOCAL_SERVERLESS_IDLE_S"
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    longest_wait_s: float = 3.0
+    longest_wait_s: float = 5.0
     """A rollout's waits, which alarms use to ring, are cut to this: nobody tries a deploy at home for an hour."""
     serverless_idle_s: float = 300.0
     """After so long without a request a serverless container is stopped, and the next request waits for a new one."""

@@ -17,6 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rerank_toolkit.contracts.wire import decode_origin
+from rerank_toolkit.local_sagemaker.alarms.watcher import Alarms
 from rerank_toolkit.local_sagemaker.clients import Clients
 from rerank_toolkit.local_sagemaker.sagemaker.container import Container, ContainerFailed
 from rerank_toolkit.local_sagemaker.sagemaker.deployments import Deployments
@@ -213,7 +214,9 @@ def test_an_update_that_meets_its_endpoints_deletion_leaves_no_container(
     local_aws: LocalAws, small_bert: Path, tmp_path: Path
 ) -> None:
     clients = Clients(local_aws.document["endpoint_url"], "us-east-1")
-    deployments = Deployments(clients, Host(clients, folder=tmp_path, mark="t", region="us-east-1"), longest_wait_s=0.0)
+    host = Host(clients, folder=tmp_path, mark="t", region="us-east-1")
+    alarms = Alarms(clients, region="us-east-1", account="123456789012")
+    deployments = Deployments(host, alarms, longest_wait_s=0.0)
     container = Container(small_bert, {}, log=tmp_path / "log", mark="tests", region="us-east-1")
     old = Fleet("old", (Member("only", {}, 1, running=Running(container, tmp_path / "unpacked")),))
     endpoint = Endpoint("met", "arn", "old", status="Updating", traffic=Traffic(old))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rerank_toolkit.local_sagemaker.alarms.watcher import Alarms
 from rerank_toolkit.local_sagemaker.clients import Clients
 from rerank_toolkit.local_sagemaker.protocol import Action
 from rerank_toolkit.local_sagemaker.sagemaker.async_inference import AsyncInference
@@ -29,22 +30,23 @@ class SageMaker:
         self._host = host
         self._tags = Tags()
         self._metrics = Metrics(clients)
+        self._alarms = Alarms(clients, region=region, account=account)
         asynchronous = AsyncInference(clients, host, self._metrics, region=region)
         self._models = Models(clients, self._tags, arns=arns)
         self._configs = EndpointConfigs(self._models, self._tags, arns=arns)
         self.endpoints = Endpoints(
-            clients,
             self._configs,
-            Deployments(clients, host, longest_wait_s=settings.longest_wait_s),
+            Deployments(host, self._alarms, longest_wait_s=settings.longest_wait_s),
+            self._alarms,
             self._tags,
             asynchronous.make_queue,
             arns=arns,
         )
         self.components = Components(
-            clients,
             self._models,
             self.endpoints,
             host,
+            self._alarms,
             self._tags,
             arns=arns,
             longest_wait_s=settings.longest_wait_s,
@@ -59,8 +61,8 @@ class SageMaker:
             region=region,
             account=account,
         )
-        self._watch = Watch(self.endpoints, self.components, host, idle_s=settings.serverless_idle_s)
-        self._sampler = Sampler(self.endpoints, self.components, self._metrics)
+        self._watch = Watch(self.endpoints.all, self.components.all, host, idle_s=settings.serverless_idle_s)
+        self._sampler = Sampler(self.endpoints.all, self.components.all, self._metrics)
 
     def actions(self) -> dict[str, Action]:
         """The actions by name; each takes the request's parameters and gives the answer's members."""
@@ -76,8 +78,9 @@ class SageMaker:
         }
 
     def start(self) -> None:
-        """Begins to watch containers and to write metrics."""
+        """Begins to watch containers and alarms, and to write metrics."""
         self._metrics.start()
+        self._alarms.start()
         self._watch.start()
         self._sampler.start()
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 
-from rerank_toolkit.local_sagemaker.clients import Clients
-from rerank_toolkit.local_sagemaker.sagemaker.alarms import find_ringing
+from rerank_toolkit.local_sagemaker.alarms.watcher import Alarms
 from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Endpoint, Pending
 from rerank_toolkit.local_sagemaker.sagemaker.fleets import Fleet, Member
 from rerank_toolkit.local_sagemaker.sagemaker.host import START_FAILURES, Host
@@ -29,9 +28,9 @@ class Change:
 
 
 class Deployments:
-    def __init__(self, clients: Clients, host: Host, *, longest_wait_s: float) -> None:
-        self._clients = clients
+    def __init__(self, host: Host, alarms: Alarms, *, longest_wait_s: float) -> None:
         self._host = host
+        self._alarms = alarms
         self._longest_wait_s = longest_wait_s
 
     def deploy(
@@ -83,7 +82,7 @@ class Deployments:
                 endpoint.traffic,
                 fleet,
                 rollout,
-                trouble=lambda: describe_dead(fleet.members) or find_ringing(self._clients, rollout.alarms),
+                trouble=lambda scale: describe_dead(fleet.members) or self._alarms.ringing(rollout.alarms, scale=scale),
                 cancelled=endpoint.cancelled,
                 longest_wait_s=self._longest_wait_s,
                 tell=lambda stage: endpoint.pending.reach(stage) if endpoint.pending else None,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from rerank_toolkit.local_sagemaker.clients import Clients
+from rerank_toolkit.local_sagemaker.alarms.watcher import Alarms
 from rerank_toolkit.local_sagemaker.protocol import Action, ApiError, Parameters
-from rerank_toolkit.local_sagemaker.sagemaker.alarms import find_missing
 from rerank_toolkit.local_sagemaker.sagemaker.async_queue import AsyncQueue
 from rerank_toolkit.local_sagemaker.sagemaker.deployments import Change, Deployments
 from rerank_toolkit.local_sagemaker.sagemaker.describe import describe_endpoint, summarize_endpoint
@@ -26,17 +25,17 @@ Kept = Mapping[str, tuple[float | None, int | None]]
 class Endpoints:
     def __init__(
         self,
-        clients: Clients,
         configs: EndpointConfigs,
         deployments: Deployments,
+        alarms: Alarms,
         tags: Tags,
         make_queue: Callable[[Endpoint], AsyncQueue],
         *,
         arns: str,
     ) -> None:
-        self._clients = clients
         self._configs = configs
         self._deployments = deployments
+        self._alarms = alarms
         self._make_queue = make_queue
         self._table: Table[Endpoint] = Table("endpoint", f"{arns}:endpoint", tags)
         self.components_of: Callable[[Endpoint], Collection[str]] = lambda _: ()
@@ -156,7 +155,7 @@ class Endpoints:
         if deployment.get("RollingUpdatePolicy") and (len(fleet.members) > 1 or fleet.members[0].serverless):
             faults.append("a rollingUpdatePolicy is for endpoints of one variant on instances")
         alarms = [alarm["AlarmName"] for alarm in deployment.get("AutoRollbackConfiguration", {}).get("Alarms", ())]
-        if missing := find_missing(self._clients, alarms):
+        if missing := self._alarms.missing(alarms):
             faults.append(f"autoRollbackConfiguration names alarms that nobody has made: {', '.join(missing)}")
         refuse(faults)
         return deployment

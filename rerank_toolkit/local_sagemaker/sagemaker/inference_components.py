@@ -6,9 +6,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rerank_toolkit.local_sagemaker.clients import Clients
+from rerank_toolkit.local_sagemaker.alarms.watcher import Alarms
 from rerank_toolkit.local_sagemaker.protocol import Action, ApiError, Parameters
-from rerank_toolkit.local_sagemaker.sagemaker.alarms import find_ringing
 from rerank_toolkit.local_sagemaker.sagemaker.components import Component, member_of_component
 from rerank_toolkit.local_sagemaker.sagemaker.deployments import describe_dead, run
 from rerank_toolkit.local_sagemaker.sagemaker.endpoint_api import Endpoints
@@ -27,16 +26,16 @@ _NOT_HERE = ("BaseInferenceComponentName", "Specifications")
 class Components:
     def __init__(
         self,
-        clients: Clients,
         models: Models,
         endpoints: Endpoints,
         host: Host,
+        alarms: Alarms,
         tags: Tags,
         *,
         arns: str,
         longest_wait_s: float,
     ) -> None:
-        self._clients = clients
+        self._alarms = alarms
         self._models = models
         self._endpoints = endpoints
         self._host = host
@@ -175,7 +174,7 @@ class Components:
                 traffic,
                 member,
                 rollout,
-                trouble=lambda: describe_dead([member]) or find_ringing(self._clients, rollout.alarms),
+                trouble=lambda scale: describe_dead([member]) or self._alarms.ringing(rollout.alarms, scale=scale),
                 cancelled=component.cancelled,
                 longest_wait_s=self._longest_wait_s,
                 tell=lambda _: None,

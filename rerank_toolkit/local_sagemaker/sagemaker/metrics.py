@@ -1,4 +1,4 @@
-"""The CloudWatch metrics that SageMaker writes, gathered and written once a second."""
+"""The CloudWatch metrics that SageMaker writes, gathered and written twice a second."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMPONENTS = "/aws/sagemaker/InferenceComponents"
 Unit = Literal["None", "Count", "Percent", "Seconds", "Milliseconds", "Microseconds"]
 Dimensions = Mapping[str, str]
 
-_EVERY_S = 1.0
+_EVERY_S = 0.5
 _MOST_VALUES = 150
 """That one datum of PutMetricData may hold."""
 _MOST_DATA = 1000

@@ -1,12 +1,13 @@
 """A deployment configuration: how traffic moves from the old fleet to the new one, and which alarms turn it back.
 
-Real time is cut: a wait of an hour, in which alarms may ring, lasts RERANK_LOCAL_LONGEST_WAIT_S here.
+Time is cut: a wait of an hour, in which alarms may ring, lasts RERANK_LOCAL_LONGEST_WAIT_S here, and the periods of the
+alarms are shorter by the same factor, though not below a second.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event
 from typing import Any
@@ -83,7 +84,7 @@ def shift(
     new: Side,
     rollout: Rollout,
     *,
-    trouble: Callable[[], str | None],
+    trouble: Callable[[float], str | None],
     cancelled: Event,
     longest_wait_s: float,
     tell: Callable[[str], None],
@@ -91,7 +92,8 @@ def shift(
     """Moves the traffic to `new`, step by step; gives why it is back at the old side, or None: `new` has it all, and
     the old side may be stopped.
 
-    `trouble` is asked all the while, and tells why the rollout must end; `tell` hears VariantStatus's words.
+    `trouble` is asked all the while, and tells why the rollout must end; it hears how much faster than stated time
+    passes, as a factor below 1. `tell` hears VariantStatus's words.
     """
     traffic.incoming = new
     last = len(rollout.steps) - 1
@@ -99,19 +101,21 @@ def shift(
         tell("ActivatingTraffic")
         traffic.share = step.share
         tell("Baking")
-        wait_s = min(step.wait_s, longest_wait_s)
-        if index == last:
-            wait_s += min(rollout.final_wait_s, longest_wait_s)
-        if why := _bake(wait_s, trouble, cancelled):
+        waits = (step.wait_s, rollout.final_wait_s if index == last else 0.0)
+        if why := _bake(waits, longest_wait_s, trouble, cancelled):
             traffic.share, traffic.incoming = 0.0, None
             return why
     return None
 
 
-def _bake(wait_s: float, trouble: Callable[[], str | None], cancelled: Event) -> str | None:
+def _bake(
+    waits_s: Sequence[float], longest_s: float, trouble: Callable[[float], str | None], cancelled: Event
+) -> str | None:
+    wait_s = sum(min(wait_s, longest_s) for wait_s in waits_s)
+    scale = wait_s / sum(waits_s) if sum(waits_s) else 1.0
     end = time.monotonic() + wait_s
     while True:
-        if why := trouble():
+        if why := trouble(scale):
             return why
         left = end - time.monotonic()
         if cancelled.wait(max(0.0, min(left, _LOOK_EVERY_S))):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from threading import Thread
 
 from rerank_toolkit.catalog.instances import load_instances
 from rerank_toolkit.local_sagemaker.sagemaker.async_inference import backlog
-from rerank_toolkit.local_sagemaker.sagemaker.endpoint_api import Endpoints
+from rerank_toolkit.local_sagemaker.sagemaker.components import Component
 from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Endpoint
 from rerank_toolkit.local_sagemaker.sagemaker.fleets import Member
-from rerank_toolkit.local_sagemaker.sagemaker.inference_components import Components
 from rerank_toolkit.local_sagemaker.sagemaker.metrics import COMPONENTS, INSTANCES, Metrics
 from rerank_toolkit.local_sagemaker.sagemaker.usage import measure
 
@@ -23,7 +22,12 @@ _EVERY_S = 2.0
 
 
 class Sampler:
-    def __init__(self, endpoints: Endpoints, components: Components, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        endpoints: Callable[[], Iterable[Endpoint]],
+        components: Callable[[], Iterable[Component]],
+        metrics: Metrics,
+    ) -> None:
         self._endpoints = endpoints
         self._components = components
         self._metrics = metrics
@@ -43,7 +47,7 @@ class Sampler:
 
     def _sample(self) -> None:
         seen: set[int] = set()
-        for endpoint in self._endpoints.all():
+        for endpoint in self._endpoints():
             if endpoint.asynchronous:
                 values, place = backlog(endpoint)
                 self._metrics.add(values, [place], unit="Count")
@@ -53,7 +57,7 @@ class Sampler:
             for member in _members(endpoint):
                 self._metrics.add(_under_way(member), member.places)
                 self._use(member, _memory_mib(endpoint, member), INSTANCES, seen)
-        for component in self._components.all():
+        for component in self._components():
             for member in component.traffic.sides:
                 self._metrics.add({"ConcurrentRequestsPerCopy": float(member.requests)}, member.places)
                 self._use(member, _memory_mib(component.endpoint, member), COMPONENTS, seen)

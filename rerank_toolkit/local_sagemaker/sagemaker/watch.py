@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable, Iterable
 from threading import Thread
 
 from rerank_toolkit.local_sagemaker.sagemaker.components import Component
 from rerank_toolkit.local_sagemaker.sagemaker.deployments import describe_dead
-from rerank_toolkit.local_sagemaker.sagemaker.endpoint_api import Endpoints
 from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Endpoint
 from rerank_toolkit.local_sagemaker.sagemaker.fleets import Member
 from rerank_toolkit.local_sagemaker.sagemaker.host import Host
-from rerank_toolkit.local_sagemaker.sagemaker.inference_components import Components
 from rerank_toolkit.local_sagemaker.sagemaker.usage import measure
 
 logger = logging.getLogger(__name__)
@@ -21,7 +20,14 @@ _EVERY_S = 0.25
 
 
 class Watch:
-    def __init__(self, endpoints: Endpoints, components: Components, host: Host, *, idle_s: float) -> None:
+    def __init__(
+        self,
+        endpoints: Callable[[], Iterable[Endpoint]],
+        components: Callable[[], Iterable[Component]],
+        host: Host,
+        *,
+        idle_s: float,
+    ) -> None:
         self._endpoints = endpoints
         self._components = components
         self._host = host
@@ -30,14 +36,18 @@ class Watch:
     def start(self) -> None:
         Thread(target=self._look_regularly, name="watch", daemon=True).start()
 
+    def look(self) -> None:
+        """Once at everything."""
+        for endpoint in self._endpoints():
+            self._look_at(endpoint)
+        for component in self._components():
+            self._look_at_component(component)
+
     def _look_regularly(self) -> None:
         while True:  # the watch ends with this process
             time.sleep(_EVERY_S)
             try:
-                for endpoint in self._endpoints.all():
-                    self._look_at(endpoint)
-                for component in self._components.all():
-                    self._look_at_component(component)
+                self.look()
             except Exception:  # a defect of ours must not end the watch over everything else
                 logger.exception("watching containers")
 

@@ -1,0 +1,124 @@
+"""Step scaling policies: an alarm rings, and SageMaker is asked for more or fewer instances or copies."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from rerank_toolkit.local_sagemaker.clients import Clients
+
+logger = logging.getLogger(__name__)
+
+NAMESPACE = "sagemaker"
+
+
+class StepScaling:
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._last: dict[str, float] = {}
+        """By policy, when it last scaled."""
+
+    def execute(self, policy_arn: str, *, over_by: float) -> None:
+        """What the policy wants with the metric at `over_by` beyond the alarm's threshold, within the target's bounds
+        and after its cooldown. What fails is logged: nobody waits for it."""
+        try:
+            policy = self._policy(policy_arn)
+            if policy is None:
+                logger.warning("no step scaling policy %s", policy_arn)
+                return
+            self._execute(policy, over_by)
+        except (ClientError, BotoCoreError) as error:
+            logger.warning("scaling by %s: %s", policy_arn, error)
+
+    def _execute(self, policy: Mapping[str, Any], over_by: float) -> None:
+        steps = policy["StepScalingPolicyConfiguration"]
+        arn = policy["PolicyARN"]
+        if time.monotonic() - self._last.get(arn, -math.inf) < steps.get("Cooldown", 0):
+            return
+        key = {name: policy[name] for name in ("ServiceNamespace", "ScalableDimension")}
+        targets = self._clients("application-autoscaling").describe_scalable_targets(
+            **key, ResourceIds=[policy["ResourceId"]]
+        )["ScalableTargets"]
+        if not targets:
+            return
+        present = self._capacity(policy)
+        step = find_step(steps.get("StepAdjustments", ()), over_by)
+        if step is None:
+            return
+        wanted = adjust(steps["AdjustmentType"], present, step, int(steps.get("MinAdjustmentMagnitude", 0)))
+        wanted = max(targets[0]["MinCapacity"], min(targets[0]["MaxCapacity"], wanted))
+        if wanted == present:
+            return
+        self._set_capacity(policy, wanted)
+        self._last[arn] = time.monotonic()
+        logger.info("%s: from %d to %d by %s", policy["ResourceId"], present, wanted, policy["PolicyName"])
+
+    def _policy(self, arn: str) -> Mapping[str, Any] | None:
+        pages = self._clients("application-autoscaling").get_paginator("describe_scaling_policies")
+        for page in pages.paginate(ServiceNamespace=NAMESPACE):
+            for policy in page["ScalingPolicies"]:
+                if policy["PolicyARN"] == arn and "StepScalingPolicyConfiguration" in policy:
+                    found: Mapping[str, Any] = policy
+                    return found
+        return None
+
+    def _capacity(self, policy: Mapping[str, Any]) -> int:
+        sagemaker = self._clients("sagemaker")
+        kind, name, variant = _resource(policy)
+        if kind == "inference-component":
+            component = sagemaker.describe_inference_component(InferenceComponentName=name)
+            return int(component["RuntimeConfig"]["DesiredCopyCount"])
+        variants = sagemaker.describe_endpoint(EndpointName=name)["ProductionVariants"]
+        found = next(entry for entry in variants if entry["VariantName"] == variant)
+        if policy["ScalableDimension"].endswith("ProvisionedConcurrency"):
+            return int(found["DesiredServerlessConfig"].get("ProvisionedConcurrency", 0))
+        return int(found["DesiredInstanceCount"])
+
+    def _set_capacity(self, policy: Mapping[str, Any], wanted: int) -> None:
+        sagemaker = self._clients("sagemaker")
+        kind, name, variant = _resource(policy)
+        if kind == "inference-component":
+            sagemaker.update_inference_component_runtime_config(
+                InferenceComponentName=name, DesiredRuntimeConfig={"CopyCount": wanted}
+            )
+            return
+        change: dict[str, Any] = {"DesiredInstanceCount": wanted}
+        if policy["ScalableDimension"].endswith("ProvisionedConcurrency"):
+            change = {"ServerlessUpdateConfig": {"ProvisionedConcurrency": wanted}}
+        sagemaker.update_endpoint_weights_and_capacities(
+            EndpointName=name, DesiredWeightsAndCapacities=[{"VariantName": variant, **change}]
+        )
+
+
+def find_step(steps: Sequence[Mapping[str, Any]], over_by: float) -> int | None:
+    """The adjustment of the step within whose bounds the metric is; None if there is none."""
+    for step in steps:
+        above = over_by >= step.get("MetricIntervalLowerBound", -math.inf)
+        if above and over_by < step.get("MetricIntervalUpperBound", math.inf):
+            return int(step["ScalingAdjustment"])
+    return None
+
+
+def adjust(kind: str, present: int, adjustment: int, least: int = 0) -> int:
+    """The capacity that a step means; of a percentage at least `least` more or less. AWS rounds away from none and
+    towards the present capacity beyond it (Application Auto Scaling user guide, "Step scaling")."""
+    match kind:
+        case "ExactCapacity":
+            return adjustment
+        case "PercentChangeInCapacity":
+            change = present * adjustment / 100
+            rounded = math.copysign(max(1, math.floor(abs(change))), change) if change else 0
+            return present + int(math.copysign(max(abs(rounded), least), adjustment))
+        case _:
+            return present + adjustment
+
+
+def _resource(policy: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Kind, name and variant of endpoint/NAME/variant/VARIANT or inference-component/NAME."""
+    kind, name, *rest = policy["ResourceId"].split("/")
+    return kind, name, rest[-1] if rest else ""
