@@ -10,12 +10,21 @@ import pytest
 from syrupy.extensions.json import JSONSnapshotExtension
 
 from infra.app import add_stacks, new_app
+from infra.checks import check_plan
 from infra.options import DEFAULT_PLAN, Options
 from infra.outputs import EXAMPLE
 from infra.plan import read_plan
 from rerank_toolkit.contracts.plan import Image, LocalArtifact
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "infra" / "test_templates"
+
+
+WITHOUT_TAGS = {
+    "AWS::ApplicationAutoScaling::ScalableTarget",
+    "AWS::ApplicationAutoScaling::ScalingPolicy",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::SNS::TopicPolicy",
+}
 
 
 class Golden(JSONSnapshotExtension):
@@ -52,6 +61,25 @@ def test_golden(stack, assembly, snapshot):
     assert assembly.get_stack_by_name(stack).template == snapshot(extension_class=Golden)
 
 
+@pytest.fixture(scope="module")
+def all_modes(every_mode, tmp_path_factory):
+    assert check_plan(every_mode) == []
+    app = new_app(str(tmp_path_factory.mktemp("modes")))
+    add_stacks(app, every_mode, Options())
+    return app.synth()
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        *("RerankRealtime", "RerankShadowed", "RerankPackage", "RerankServerless"),
+        *("RerankAsync", "RerankBatch", "RerankComponent"),
+    ],
+)
+def test_golden_of_each_mode(stack, all_modes, snapshot):
+    assert all_modes.get_stack_by_name(stack).template == snapshot(extension_class=Golden)
+
+
 def test_the_endpoint_is_named_and_what_it_replaces_is_not(render, cpu):
     template = render(cpu)
     assert template.one("AWS::SageMaker::Endpoint")["EndpointName"] == "RerankTinyCpu"
@@ -65,8 +93,7 @@ def test_the_endpoint_is_named_and_what_it_replaces_is_not(render, cpu):
 def test_storage_is_encrypted_under_our_key_where_the_instance_takes_one(render, deployment, instance, has_key):
     template = render(deployment(instance=instance))
     assert ("KmsKeyId" in template.one("AWS::SageMaker::EndpointConfig")) is has_key
-    # Without a key the endpoint needs no foundation either.
-    assert ("Fn::ImportValue" in json.dumps(template)) is has_key
+    assert ("kms:CreateGrant" in json.dumps(template.one("AWS::IAM::Role"))) is has_key
 
 
 @pytest.mark.parametrize(("instance", "chosen"), [("ml.g4dn.xlarge", True), ("ml.c7i.xlarge", False)])
@@ -98,20 +125,24 @@ def test_the_description_tells_what_it_runs_and_costs(assembly):
     )
 
 
-def test_templates_are_ascii_for_cloudformation_keeps_no_more_of_a_description(assembly):
-    for stack in assembly.stacks:
-        assert stack.template["Description"].isascii(), stack.stack_name
+def test_templates_are_ascii_for_cloudformation_keeps_no_more_of_a_description(all_modes):
+    for stack in all_modes.stacks:
+        assert json.dumps(stack.template, ensure_ascii=False).isascii(), stack.stack_name
 
 
-def test_everything_is_tagged(render, deployment):
-    template = render(deployment())
-    expected = {"project": "rerank-toolkit", "plan": "spring", "model": "jina-reranker-v1-tiny-en"}
-    for name, resource in template["Resources"].items():
-        assert {tag["Key"]: tag["Value"] for tag in resource["Properties"]["Tags"]} == expected, name
+def test_everything_is_tagged(every_mode, all_modes):
+    for deployment in every_mode.deployments:
+        expected = {"project": "rerank-toolkit", "plan": "spring", "model": "jina-reranker-v1-tiny-en"}
+        for name, resource in all_modes.get_stack_by_name(deployment.stack).template["Resources"].items():
+            if resource["Type"] in WITHOUT_TAGS:
+                continue
+            tags = resource["Properties"]["Tags"]
+            pairs = tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
+            assert pairs == expected, (deployment.stack, name)
 
 
-def test_destroy_leaves_nothing_that_bills(assembly):
-    for stack in assembly.stacks:
+def test_destroy_leaves_nothing_that_bills(assembly, all_modes):
+    for stack in all_modes.stacks:
         for name, resource in stack.template["Resources"].items():
             assert resource.get("DeletionPolicy", "Delete") == "Delete", name
     logs = assembly.get_stack_by_name("RerankTinyCpu").template["Resources"]["Logs"]["Properties"]
