@@ -40,7 +40,7 @@ def wildcard_reasons(stack: cdk.Stack, reasons: Mapping[str, str]) -> dict[str, 
 def _imported(stack: cdk.Stack, resource: str) -> str:
     """`resource` with what belongs to other stacks as it will be imported: the CDK itself finds that out too late."""
     for token in cdk.Tokenization.reverse_string(resource).tokens:
-        if cdk.Reference.is_reference(token) and (owner := cdk.Stack.of(token.target)) is not stack:
+        if isinstance(token, cdk.Reference) and (owner := cdk.Stack.of(token.target)) is not stack:
             resource = resource.replace(cdk.Token.as_string(token), owner.export_value(token))
     return resource
 

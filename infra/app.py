@@ -53,7 +53,7 @@ def main() -> int:
     app = new_app()
     try:
         options = Options.from_context(app.node)
-        image_given = options.build or options.image is not None
+        image_given = options.build is not None or options.image is not None
         add_stacks(app, read_plan(options.plan, image_given=image_given), options)
     except ToolkitError as error:
         print(error, file=sys.stderr)

@@ -11,7 +11,7 @@ from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.options import Options, repository_root
+from infra.options import Builder, Options, repository_root
 from rerank_toolkit.catalog.instances import find_instance
 from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.faults import Fault
@@ -41,7 +41,7 @@ class ContainerImage:
         instance: the type that it will run on, for which it may have to be built; None for serverless.
         """
         if options.build:
-            return _built(scope, instance)
+            return _built(scope, instance, options.build)
         image = options.image or planned
         if image is None:
             raise TypeError(f"{scope.node.path} has no image, which a checked plan has. This is a bug.")
@@ -67,7 +67,7 @@ def _in_ecr(scope: Construct, image: Image) -> ContainerImage:
     )
 
 
-def _built(scope: Construct, instance: str | None) -> ContainerImage:
+def _built(scope: Construct, instance: str | None, builder: Builder) -> ContainerImage:
     machine = find_instance(instance) if instance else None  # serverless has x86 CPUs
     arm = machine is not None and machine.architecture == "arm64"
     asset = ecr_assets.DockerImageAsset(
@@ -76,8 +76,9 @@ def _built(scope: Construct, instance: str | None) -> ContainerImage:
         directory=str(checkout()),
         file=DOCKERFILE,
         target=machine.kind if machine else "cpu",
-        # One plain image: SageMaker takes no index with attestations beside it.
-        outputs=["type=docker"],
+        # Docker's own manifest, not OCI's, and no index of several: SageMaker takes nothing else. The others take this
+        # for the name of a file; a variable tells them the format.
+        outputs=["type=docker"] if builder == "docker" else None,
         platform=ecr_assets.Platform.LINUX_ARM64 if arm else ecr_assets.Platform.LINUX_AMD64,
         exclude=LEFT_OUT,
         ignore_mode=cdk.IgnoreMode.DOCKER,

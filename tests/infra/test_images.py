@@ -133,6 +133,7 @@ def test_a_build_pushes_its_target_under_its_tag_and_tells_the_digest(machine):
     code, told, calls = machine(TARGET="gpu", TAG="gpu-7")
     assert code == 0
     assert "docker build --file inference_container/Dockerfile --target gpu --build-arg BASE_IMAGE=public.ecr" in calls
+    assert "--output type=docker" in calls  # SageMaker takes no other manifest
     assert "docker push 123456789012.dkr.ecr.us-east-1.amazonaws.com/rerank-toolkit:gpu-7" in calls
     assert "-c image=rerank-toolkit@sha256:0a" in told
 

@@ -43,7 +43,7 @@ def test_an_image_is_named_by_tag_or_digest(text, image):
         ({"image": ""}, "image"),
         ({"image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/rerank-toolkit:cpu"}, "image"),
         ({"image": "rerank-toolkit@sha256:0a"}, "image"),
-        ({"build": "podman"}, "build"),
+        ({"build": "kaniko"}, "build"),
         ({"image": "rerank-toolkit:cpu", "build": "docker"}, "build"),
     ],
 )
@@ -51,6 +51,23 @@ def test_a_malformed_value_is_refused_by_name(context, field):
     with pytest.raises(InvalidInput) as refused:
         Options.from_context(_node(**context))
     assert [fault.field for fault in refused.value.faults] == [field]
+
+
+def test_images_can_be_built_here_or_in_the_account():
+    assert Options.from_context(_node(build="docker"), {}).build == "docker"
+    assert Options.from_context(_node(build="codebuild"), {}) == Options(images=True)
+
+
+@pytest.mark.parametrize("builder", ["podman", "buildah"])
+def test_another_builder_has_to_be_the_one_that_cdk_runs_in_the_format_that_sagemaker_takes(builder):
+    ready = {"CDK_DOCKER": f"/usr/bin/{builder}", "BUILDAH_FORMAT": "docker"}
+    assert Options.from_context(_node(build=builder), ready).build == builder
+    with pytest.raises(InvalidInput) as refused:
+        Options.from_context(_node(build=builder), {"CDK_DOCKER": "docker"})
+    assert [fault.message for fault in refused.value.faults] == [
+        f"is {builder}, but the variable CDK_DOCKER is 'docker'; expected {builder}",
+        f"is {builder}, but the variable BUILDAH_FORMAT is ''; expected docker",
+    ]
 
 
 def test_artifacts_are_found_from_the_repository_whatever_the_working_directory(tmp_path: Path, monkeypatch):

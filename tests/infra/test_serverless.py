@@ -50,7 +50,7 @@ def test_the_container_has_one_worker_and_the_limits_of_serverless(render, serve
 def test_the_image_is_built_for_x86(plan, serverless, synthesise):
     from infra.options import Options
 
-    assembly = synthesise(plan(serverless()), Options(build=True))
+    assembly = synthesise(plan(serverless()), Options(build="docker"))
     assert assembly.get_stack_by_name("RerankSleepy").template
 
 

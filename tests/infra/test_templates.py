@@ -166,7 +166,7 @@ def test_an_image_from_the_command_line_takes_the_place_of_the_plans(render, dep
 )
 def test_the_image_can_be_built_from_the_repository(plan, deployment, synthesise, instance, built_for):
     target, platform = built_for
-    assembly = synthesise(plan(deployment(instance=instance)), Options(build=True))
+    assembly = synthesise(plan(deployment(instance=instance)), Options(build="docker"))
     assets = json.loads((Path(assembly.directory) / "RerankTinyCpu.assets.json").read_text())
     (image,) = assets["dockerImages"].values()
     assert (image["source"]["dockerBuildTarget"], image["source"]["platform"]) == (target, platform)
