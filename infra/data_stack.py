@@ -61,6 +61,9 @@ class DataStack(cdk.Stack):
             ],
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
+        if self.bucket.policy:
+            # It goes with its bucket; by itself it would go before, and leave a full one standing without it.
+            self.bucket.policy.apply_removal_policy(cdk.RemovalPolicy.RETAIN)
         acknowledge(
             self.bucket,
             {

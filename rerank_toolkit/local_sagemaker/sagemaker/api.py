@@ -16,6 +16,7 @@ from rerank_toolkit.local_sagemaker.sagemaker.models import Models
 from rerank_toolkit.local_sagemaker.sagemaker.records import Tags
 from rerank_toolkit.local_sagemaker.sagemaker.runtime import Runtime
 from rerank_toolkit.local_sagemaker.sagemaker.sampler import Sampler
+from rerank_toolkit.local_sagemaker.sagemaker.scalable_targets import ScalableTargets
 from rerank_toolkit.local_sagemaker.sagemaker.transform import Transformer
 from rerank_toolkit.local_sagemaker.sagemaker.transform_jobs import TransformJobs
 from rerank_toolkit.local_sagemaker.sagemaker.watch import Watch
@@ -40,6 +41,7 @@ class SageMaker:
             self._alarms,
             self._tags,
             asynchronous.make_queue,
+            targets=ScalableTargets(clients),
             arns=arns,
         )
         self.components = Components(

@@ -15,6 +15,7 @@ from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Endpoint
 from rerank_toolkit.local_sagemaker.sagemaker.fleets import Fleet, Member, Variant, member_of
 from rerank_toolkit.local_sagemaker.sagemaker.records import Table, Tags, check_name, refuse
 from rerank_toolkit.local_sagemaker.sagemaker.rollout import AT_ONCE, read_rollout, rollout_faults
+from rerank_toolkit.local_sagemaker.sagemaker.scalable_targets import ScalableTargets
 
 _WEIGHT, _COUNT = "DesiredWeight", "DesiredInstanceCount"
 
@@ -31,9 +32,11 @@ class Endpoints:
         tags: Tags,
         make_queue: Callable[[Endpoint], AsyncQueue],
         *,
+        targets: ScalableTargets,
         arns: str,
     ) -> None:
         self._configs = configs
+        self._targets = targets
         self._deployments = deployments
         self._alarms = alarms
         self._make_queue = make_queue
@@ -84,6 +87,7 @@ class Endpoints:
             raise ApiError(
                 "ValidationException", "an endpoint can't become asynchronous, or stop being it; make a new one"
             )
+        self._check_types(endpoint, fleet)
         deployment = endpoint.deployment if request.get("RetainDeploymentConfig") else request.get("DeploymentConfig")
         deployment = self._check_deployment(endpoint, fleet, deployment)
         self._begin(endpoint)
@@ -139,6 +143,20 @@ class Endpoints:
 
         production, shadows = self._configs.variants(config)
         return Fleet(config, tuple(map(member, production)), tuple(map(member, shadows)))
+
+    def _check_types(self, endpoint: Endpoint, fleet: Fleet) -> None:
+        """What is scaled keeps its instance type (developer guide, "Update endpoints that use auto scaling")."""
+        before, after = (
+            {member.name: member.settings.get("InstanceType") for member in side.members} if side else {}
+            for side in (endpoint.fleet, fleet)
+        )
+        changed = {name for name, kind in after.items() if name in before and before[name] != kind}
+        if changed and (held := sorted(changed & self._targets.of(endpoint.name))):
+            raise ApiError(
+                "ValidationException",
+                f"{', '.join(held)}: a variant that is registered as a scalable target can't get another instance "
+                "type; deregister it first",
+            )
 
     def _check_deployment(
         self, endpoint: Endpoint, fleet: Fleet, deployment: Mapping[str, Any] | None
