@@ -212,8 +212,10 @@ def _resolved(file: WorkloadFile, trace: Trace | None, sample: Sample | None) ->
     rate = file.requests_per_second if file.requests_per_second is not None else sum(shape) / len(shape)
     documents_, tokens = file.documents, file.tokens
     bytes_per_token = file.bytes_per_token
+    largest_bytes = None
     if sample is not None:
         documents_, tokens = sample.documents, sample.tokens
+        largest_bytes = float(sample.largest_bytes)
         about = f"{Path(sample.path).name}, {sample.measured:,} requests"
         basis.append(Basis("documents_per_request", f"measured: {about}"))
         basis.append(Basis("tokens_per_document", f"{sample.basis}, of {about}"))
@@ -245,6 +247,7 @@ def _resolved(file: WorkloadFile, trace: Trace | None, sample: Sample | None) ->
             "tokens_per_document": mean_tokens,
             "tokens_cv": tokens_cv,
             "bytes_per_token": bytes_per_token,
+            "largest_bytes": largest_bytes,
             "basis": tuple(basis),
         }
     )

@@ -40,6 +40,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     tokens: Tokens
     bytes_per_token: float
     """Of the body, over the pairs' tokens."""
+    largest_bytes: int
+    """Of the largest body that was measured."""
     basis: str
     """How tokens were counted."""
     notes: tuple[str, ...]
@@ -73,7 +75,7 @@ def measure_sample(path: Path, *, tokenizer: Path | None, characters_per_token: 
     every = max(1, math.ceil(lines / MOST_MEASURED))
     faults = LineFaults(path)
     documents, query_tokens, document_tokens = Tally(), Tally(), Tally()
-    measured = total_bytes = 0
+    measured = total_bytes = largest_bytes = 0
     pair_tokens = 0.0
     for number, line in _numbered_lines(path):
         if (number - 1) % every or not line.strip():
@@ -89,7 +91,9 @@ def measure_sample(path: Path, *, tokenizer: Path | None, characters_per_token: 
         if faults:
             continue  # what is wrong further on is worth telling; measuring isn't worth the time
         measured += 1
-        total_bytes += len(line.rstrip("\r\n").encode())
+        body_bytes = len(line.rstrip("\r\n").encode())
+        total_bytes += body_bytes
+        largest_bytes = max(largest_bytes, body_bytes)
         documents.add(sum(len(one.documents) for one in asked))
         for query, texts in asked:
             (of_query,) = measure([query])
@@ -109,6 +113,7 @@ def measure_sample(path: Path, *, tokenizer: Path | None, characters_per_token: 
         documents=documents.distribution(),
         tokens=Tokens(query=query_tokens.distribution(), document=document_tokens.distribution(), special=special),
         bytes_per_token=total_bytes / pair_tokens,
+        largest_bytes=largest_bytes,
         basis=basis,
         notes=tuple(notes),
     )

@@ -13,6 +13,7 @@ from cost_model.workload.arrivals import Arrivals
 from cost_model.workload.bursts import draw_arrivals, scaled
 from cost_model.workload.checks import endless, refuse
 from cost_model.workload.distribution import Distribution, draw_lognormal, lognormal_moments, whole_numbers
+from cost_model.workload.largest import largest_request_bytes
 from cost_model.workload.requests import MOST_PAIRS, Requests
 from cost_model.workload.terms import Growth, QualityMetric, Slo
 from cost_model.workload.tokens import Tokens
@@ -123,6 +124,10 @@ class Workload(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Standard deviation over mean of that; without `tokens` lengths are lognormal."""
     bytes_per_token: Positive = BYTES_PER_TOKEN
     """Assumed, for the data that is billed: English text in JSON."""
+    largest_bytes: Positive | None = None
+    """Of the largest body of a sample; None: without one it is drawn."""
+    month: Annotated[int, msgspec.Meta(ge=0, le=60)] = 0
+    """So many months on, by `growth`; the rates are those of then."""
     basis: tuple[Basis, ...] = ()
     """Of the figures that were measured or assumed; what isn't in it is as the file says."""
 
@@ -189,8 +194,8 @@ class Workload(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The workload so many months on; itself without growth."""
         if self.growth is None:
             return self
-        rate = self.requests_per_second * self.growth.factor(month)
-        return msgspec.structs.replace(self, requests_per_second=rate)
+        rate = self.requests_per_second * self.growth.factor(month - self.month)
+        return msgspec.structs.replace(self, requests_per_second=rate, month=month)
 
     # The requests.
 
@@ -210,6 +215,11 @@ class Workload(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True):
     @property
     def request_bytes(self) -> float:
         return self.tokens_per_request * self.bytes_per_token
+
+    @property
+    def largest_request_bytes(self) -> float:
+        """Of the largest requests, measured or drawn."""
+        return largest_request_bytes(self)
 
     @property
     def response_bytes(self) -> float:
@@ -288,6 +298,10 @@ class Workload(Terms, frozen=True, kw_only=True, forbid_unknown_fields=True):
         parts = [f"{self.requests_per_second:.4g} request/s"]
         if self.peak_rate > self.requests_per_second * (1 + TOLERANCE):
             parts[0] += f" (busiest hour {self.peak_rate:.4g})"
+        if self.month:
+            parts[0] += f" in month {self.month}"
+        if self.growth:
+            parts.append(f"growing {self.growth.percent_a_month:g}% a month")
         if self.dispersion > 1:
             parts.append(f"in bursts (dispersion {self.dispersion:.3g})")
         parts.append(

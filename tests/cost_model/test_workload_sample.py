@@ -72,6 +72,7 @@ def test_tokens_are_counted_by_the_tokenizer(tmp_path, tokenizer):
     assert sample.tokens.special == 3
     pairs = [2 + 5 + 3, 2 + 3 + 3, *[1 + 2 + 3] * 4]
     assert sample.bytes_per_token == pytest.approx(sum(len(json.dumps(body)) for body in bodies) / sum(pairs))
+    assert sample.largest_bytes == max(len(json.dumps(body)) for body in bodies)
 
 
 def test_without_a_tokenizer_characters_stand_for_tokens(tmp_path):

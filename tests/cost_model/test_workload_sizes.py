@@ -161,3 +161,28 @@ def test_documents_that_vary_widen_a_request():
 def test_what_is_no_distribution_is_told(fields, told):
     with pytest.raises(ValueError, match=told):
         Distribution(**fields)
+
+
+def test_the_largest_request_is_that_of_the_sample_or_drawn():
+    steady = Workload(requests_per_second=1, documents_per_request=10, tokens_per_document=100, tokens_cv=0)
+    spread = msgspec.structs.replace(steady, tokens_cv=1.0)
+    sampled = msgspec.structs.replace(spread, largest_bytes=123_456.0)
+
+    assert steady.largest_request_bytes == steady.request_bytes
+    assert 1.5 * spread.request_bytes < spread.largest_request_bytes < 10 * spread.request_bytes
+    assert sampled.largest_request_bytes == 123_456
+
+
+@given(rate=st.floats(0.001, 1000))
+def test_how_often_requests_come_makes_none_of_them_larger(rate):
+    workload = Workload(requests_per_second=1, documents_per_request=10, tokens_per_document=100)
+
+    assert msgspec.structs.replace(workload, requests_per_second=rate).largest_request_bytes == (
+        workload.largest_request_bytes
+    )
+
+
+def test_requests_of_a_million_documents_can_be_drawn():
+    workload = Workload(requests_per_second=1, documents_per_request=1_000_000, tokens_per_document=100)
+
+    assert workload.largest_request_bytes == pytest.approx(workload.request_bytes, rel=0.01)
