@@ -73,7 +73,7 @@ def all_modes(every_mode, tmp_path_factory):
     "stack",
     [
         *("RerankRealtime", "RerankShadowed", "RerankPackage", "RerankServerless"),
-        *("RerankAsync", "RerankBatch", "RerankComponent"),
+        *("RerankAsync", "RerankBatch", "RerankData", "RerankComponent"),
     ],
 )
 def test_golden_of_each_mode(stack, all_modes, snapshot):
