@@ -25,7 +25,7 @@ from infra.checks.secrets import check_secrets
 from infra.checks.serverless import check_serverless
 from infra.checks.source import check_artifact, check_image
 from infra.checks.startup import check_startup
-from infra.served import Served, is_package
+from infra.served import Served
 from rerank_toolkit.catalog.models import UnknownModel, find_model
 from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.contracts.plan import Deployment, Mode, Plan
@@ -58,11 +58,6 @@ def check_plan(plan: Plan, *, image_given: bool = False) -> list[Fault]:
 
 
 def _check_deployment(deployment: Deployment, region: str, field: str, *, image_given: bool) -> Iterator[Fault]:
-    of_mode = _OF_MODE.get(deployment.mode)
-    if of_mode is None:
-        known = ", ".join(_OF_MODE)
-        yield Fault(f"{field}.mode", f"is {deployment.mode!r}; this version deploys {known}")
-        return
     yield from check_fields(deployment, field)
     yield from _check_served(deployment, deployment, region, field, image_given=image_given)
     for index, variant in enumerate(deployment.variants):
@@ -70,7 +65,7 @@ def _check_deployment(deployment: Deployment, region: str, field: str, *, image_
     yield from check_request(deployment, field)
     yield from check_scaling(deployment, field)
     yield from check_rollout(deployment, field)
-    yield from of_mode(deployment, field)
+    yield from _OF_MODE[deployment.mode](deployment, field)
 
 
 def _check_served(
@@ -84,8 +79,7 @@ def _check_served(
     yield from check_artifact(served, deployment.mode, region, field)
     yield from check_image(served, deployment, field, given=image_given)
     yield from check_environment(deployment, served, field)
-    if not is_package(served):
-        yield from check_secrets(served.environment, f"{field}.environment")
+    yield from check_secrets(served.environment, f"{field}.environment")
     if deployment.mode != "serverless":
         yield from check_instance(served, deployment.mode, region, field)
     yield from check_memory(deployment, served, field)
