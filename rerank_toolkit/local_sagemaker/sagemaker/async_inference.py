@@ -135,11 +135,11 @@ def backlog(endpoint: Endpoint) -> tuple[dict[str, float], Dimensions]:
 
 def _capacity(endpoint: Endpoint) -> int:
     """Requests at once: those that each instance takes, by the number of instances."""
-    if endpoint.fleet is None:
-        return 0
+    fleet = endpoint.fleet
+    instances = sum(member.count for member in fleet.members if member.answers) if fleet else 0
     client = (endpoint.asynchronous or {}).get("ClientConfig", {})
     each = client.get("MaxConcurrentInvocationsPerInstance", DEFAULT_CONCURRENCY)
-    return min(MOST_THREADS, int(each) * endpoint.instances)
+    return min(MOST_THREADS, int(each) * instances)
 
 
 def _read_request(output: Mapping[str, Any], headers: Headers, body: bytes, location: str | None) -> AsyncRequest:

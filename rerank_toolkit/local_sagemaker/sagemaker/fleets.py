@@ -36,6 +36,8 @@ class Running:
     def __init__(self, container: Container, folder: Path) -> None:
         self.container = container
         self.folder = folder
+        self.ready = False
+        """Healthy since its start, so requests may come."""
         self.last_used = time.monotonic()
         self._users = 0
         self._stopping = False
@@ -126,6 +128,10 @@ class Member:
     requests: int = 0
     """Under way now."""
     _admission: Condition = field(default_factory=Condition)
+
+    @property
+    def answers(self) -> bool:
+        return self.running is not None and self.running.ready
 
     @property
     def wants_container(self) -> bool:

@@ -28,7 +28,7 @@ START_FAILURES = (ContainerFailed, ModelDataError, UnknownImage, ClientError, Bo
 
 
 class NoCapacity(Exception):
-    """No container is wanted, so none answers: the count is 0."""
+    """None answers: the count is 0, or was a moment ago."""
 
 
 class Host:
@@ -64,7 +64,7 @@ class Host:
         """
         setup_s = self._warm(owner, member) if member.serverless else 0.0
         running = member.running
-        if running is None:
+        if running is None or not running.ready:
             raise NoCapacity
         with running.use() as container:
             yield container, setup_s
@@ -105,19 +105,21 @@ class Host:
             return time.perf_counter() - started
 
     def _wait(self, member: Member, cancelled: Event) -> None:
-        if member.running is None:
+        running = member.running
+        if running is None:
             return
-        container = member.running.container
         if member.serverless is None:
-            container.wait_until_healthy(member.startup_s or DEFAULT_STARTUP_S, cancelled)
-            return
-        limit_s = float(load_limits().serverless.container_start_s)
-        try:
-            container.wait_until_healthy(limit_s, cancelled)
-        except ContainerFailed as error:
-            raise ContainerFailed(
-                f"Unable to successfully stand up your model within the allotted {limit_s:g} second timeout. {error}"
-            ) from None
+            running.container.wait_until_healthy(member.startup_s or DEFAULT_STARTUP_S, cancelled)
+        else:
+            limit_s = float(load_limits().serverless.container_start_s)
+            try:
+                running.container.wait_until_healthy(limit_s, cancelled)
+            except ContainerFailed as error:
+                raise ContainerFailed(
+                    f"Unable to successfully stand up your model within the allotted {limit_s:g} second timeout. "
+                    f"{error}"
+                ) from None
+        running.ready = True
 
     def _launch(self, owner: str, member: Member, environment: Mapping[str, str] | None = None) -> None:
         definition = member.model or {}

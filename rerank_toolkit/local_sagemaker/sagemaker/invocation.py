@@ -45,6 +45,8 @@ def call(container: Container, asked: Invocation) -> Answer:
     timeout = urllib3.Timeout(total=asked.timeout_s)
     try:
         answer = container.pool.request("POST", "/invocations", body=asked.body, headers=asked.headers, timeout=timeout)
+    except urllib3.exceptions.NewConnectionError as error:  # which urllib3 counts among the timeouts
+        return _no_answer(container, error, started)
     except urllib3.exceptions.TimeoutError:
         return Answer(
             TIMED_OUT,
@@ -53,9 +55,10 @@ def call(container: Container, asked: Invocation) -> Answer:
             "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again.",
         )
     except urllib3.exceptions.HTTPError as error:
-        return Answer(
-            NO_ANSWER,
-            time.perf_counter() - started,
-            failure=f"The container does not answer: {error}. Its log: {container.log}",
-        )
+        return _no_answer(container, error, started)
     return Answer(answer.status, time.perf_counter() - started, answer.data, answer.headers)
+
+
+def _no_answer(container: Container, error: Exception, started: float) -> Answer:
+    failure = f"The container does not answer: {error}. Its log: {container.log}"
+    return Answer(NO_ANSWER, time.perf_counter() - started, failure=failure)
