@@ -13,6 +13,7 @@ from infra.metrics import (
     Metric,
     Resource,
     invocation,
+    machine,
     queue,
     reports,
     requests,
@@ -208,7 +209,8 @@ def _memory(fleet: Fleet) -> Alarm:
         name=fleet.named("memory"),
         section="memory",
         means="90% of the memory or more is in use; where it ends, the container is killed.",
-        metrics={"m": utilization(fleet, "Memory", "Maximum")},
+        # Of the machine, for inference components too: a copy reserves what it needs at its peak, so it may use all.
+        metrics={"m": machine(fleet, "MemoryUtilization", "Maximum")},
         threshold=90,
         period_s=300,
         periods=3,

@@ -1,4 +1,4 @@
-"""One endpoint at a glance: a CloudWatch dashboard, called like the endpoint."""
+"""One endpoint at a glance: a CloudWatch dashboard, called like the endpoint and its region."""
 
 from __future__ import annotations
 
@@ -37,7 +37,12 @@ def add_dashboard(
     ]
     body = dashboard_body(plan, deployment, alarms=alarms, log_group_name=log_group_name)
     # Escaped to ASCII. What CloudFormation fills in are parts of ARNs, which need no escaping.
-    return cloudwatch.CfnDashboard(scope, "Dashboard", dashboard_name=deployment.stack, dashboard_body=json.dumps(body))
+    return cloudwatch.CfnDashboard(
+        scope,
+        "Dashboard",
+        dashboard_name=f"{deployment.stack}-{plan.region}",  # of a name an account has one, in all regions together
+        dashboard_body=json.dumps(body),
+    )
 
 
 def dashboard_body(plan: Plan, deployment: Deployment, *, alarms: Sequence[str], log_group_name: str) -> dict[str, Any]:

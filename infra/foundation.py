@@ -33,6 +33,12 @@ class FoundationStack(cdk.Stack):
         self.alerts = AlertsTopic(self, key=self.key, notify=operations.notify)
         if operations.monthly_budget is not None:
             Budget(self, monthly=operations.monthly_budget, notify=operations.notify)
+        cdk.CfnOutput(
+            self,
+            "AlertsTopicArn",
+            value=self.alerts.topic_arn,
+            description="All alarms write here: subscribe whoever is on call",
+        )
 
 
 def environment(plan: Plan) -> cdk.Environment:

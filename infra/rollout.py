@@ -8,6 +8,7 @@ and the developer guide, "Deployment guardrails for updating models in productio
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,6 +17,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
+from infra.alarm import Alarm
 from infra.alarm_rules import component_alarms, rollback_alarms
 from infra.alarms import Alarms, add_silent_alarm
 from infra.endpoint import Endpoint
@@ -101,10 +103,12 @@ def guard(scope: Construct, deployment: Deployment, endpoint: Endpoint, *, runbo
     if rollout is None or deployment.mode == "inference-component":
         return
     rollback = Construct(scope, "Rollback")
+    rules = rollback_alarms(deployment, endpoint.config.attr_endpoint_config_name)
     alarms = [
-        add_silent_alarm(rollback, alarm, runbook=runbook, why="SageMaker looks at it during a rollout")
-        for alarm in rollback_alarms(deployment, endpoint.config.attr_endpoint_config_name)
+        add_silent_alarm(rollback, rule, runbook=runbook, why="SageMaker looks at it during a rollout")
+        for rule in rules
     ]
+    _warn_of_haste(scope, rollout, rules)
     size = Step.of(deployment, rollout)
     rolling = rollout.kind == "rolling"
     endpoint.endpoint.deployment_config = sagemaker.CfnEndpoint.DeploymentConfigProperty(
@@ -124,6 +128,8 @@ def guard_component(deployment: Deployment, component: sagemaker.CfnInferenceCom
     rollout = rollout_of(deployment)
     if rollout is None:
         return
+    rules = component_alarms(deployment)
+    _warn_of_haste(component, rollout, rules)
     properties = sagemaker.CfnInferenceComponent
     step = Step.of(deployment, rollout)
     batch = properties.InferenceComponentCapacitySizeProperty(type=step.unit, value=step.value)
@@ -135,11 +141,19 @@ def guard_component(deployment: Deployment, component: sagemaker.CfnInferenceCom
             maximum_execution_timeout_in_seconds=time_limit_s(deployment, rollout),
         ),
         auto_rollback_configuration=properties.AutoRollbackConfigurationProperty(
-            alarms=[
-                properties.AlarmProperty(alarm_name=alarms.named(alarm).ref) for alarm in component_alarms(deployment)
-            ]
+            alarms=[properties.AlarmProperty(alarm_name=alarms.named(rule).ref) for rule in rules]
         ),
     )
+
+
+def _warn_of_haste(scope: Construct, rollout: Rollout, rules: Sequence[Alarm]) -> None:
+    """Not refused, for SageMaker does it; but an alarm that rings after the step takes nothing back."""
+    slowest = max(rules, key=lambda rule: rule.window_s)
+    if rollout.wait_s < slowest.window_s:
+        cdk.Annotations.of(scope).add_warning_v2(
+            "rerank-toolkit:short-wait",
+            f"rollout.wait_s is {rollout.wait_s}, but {slowest.full_name} takes {slowest.window_s} s to ring",
+        )
 
 
 @dataclass(frozen=True)

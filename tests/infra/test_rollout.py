@@ -87,10 +87,18 @@ def test_sagemaker_may_look_at_those_alarms_and_at_no_others(render, deployment)
     assert statement["Resource"]["Fn::Join"][1][-1] == ":alarm:RerankTinyCpu-rollout-server-errors"
 
 
-@pytest.mark.parametrize("stack", ["RerankServerless", "RerankPackage", "RerankBatch"])
-def test_where_sagemaker_has_no_rollouts_there_is_none(every_mode, synthesise, stack):
-    template = synthesise(every_mode).get_stack_by_name(stack).template
-    assert "DeploymentConfig" not in str(template)
+def test_where_sagemaker_has_no_rollouts_there_is_none(every_mode, synthesise):
+    assembly = synthesise(every_mode)
+    for stack in ("RerankServerless", "RerankPackage", "RerankBatch"):
+        assert "DeploymentConfig" not in str(assembly.get_stack_by_name(stack).template), stack
+
+
+@pytest.mark.parametrize(("wait_s", "warned"), [(60, True), (120, False)])
+def test_a_wait_in_which_no_alarm_can_ring_is_warned_of(plan, deployment, synthesise, wait_s, warned):
+    rollout = Rollout(kind="all-at-once", wait_s=wait_s)
+    assembly = synthesise(plan(deployment(rollout=rollout)))
+    warnings = [str(message.entry.data) for message in assembly.get_stack_by_name("RerankTinyCpu").messages]
+    assert any("takes 120 s to ring" in warning for warning in warnings) is warned
 
 
 def test_copies_of_an_inference_component_change_over_part_by_part(render, deployment):
