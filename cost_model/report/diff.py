@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -65,10 +65,14 @@ def stack_rows(difference: Difference) -> list[tuple[str, ...]]:
 
 
 def line_rows(difference: Difference) -> list[tuple[str, ...]]:
-    """Rows under LINE_COLUMNS: each line that comes, goes or changes."""
-    return [
-        _line_row(resource, line) for resource in difference.resources for line in resource.lines if line.sign != "="
-    ]
+    """Rows under LINE_COLUMNS: each line that comes, goes or changes; lines of a stack that read alike are one row."""
+    alike: dict[tuple[str, ...], list[tuple[ResourceChange, LineChange]]] = {}
+    for resource in difference.resources:
+        for line in resource.lines:
+            if line.sign != "=":
+                key = (line.sign, resource.stack, resource.type, line.name, _charge(line.before), _charge(line.after))
+                alike.setdefault(key, []).append((resource, line))
+    return [_line_row(members) for members in alike.values()]
 
 
 def difference_notes(difference: Difference, prices: PriceBook) -> list[str]:
@@ -145,12 +149,34 @@ def _span_document(span: Span) -> dict[str, str]:
     return {"least": plain(span.least), "most": plain(span.most)}
 
 
-def _line_row(resource: ResourceChange, line: LineChange) -> tuple[str, ...]:
-    before, after = line.before, line.after
-    costs = [charge.cost if charge is not None else Span() for charge in (before, after)]
-    change = "" if costs[0] is None or costs[1] is None else _signed(costs[1] - costs[0])
-    resource_id = CDK_HASH.sub("", resource.id)
-    return (line.sign, resource.stack, resource_id, line.name, _charge(before), _charge(after), change)
+def _line_row(members: Sequence[tuple[ResourceChange, LineChange]]) -> tuple[str, ...]:
+    """Of lines that read alike, their costs summed."""
+    (resource, line), *others = members
+    name = CDK_HASH.sub("", resource.id)
+    if others:
+        name = f"{len(members)} × {resource.type.removeprefix('AWS::')}"
+    before, after = (_costs(one) for one in zip(*((one.before, one.after) for _, one in members), strict=True))
+    change = "" if before is None or after is None else _signed(after - before)
+    return (
+        line.sign,
+        resource.stack,
+        name,
+        line.name,
+        _charge(line.before) if before is None or not line.before else _dollars(before),
+        _charge(line.after) if after is None or not line.after else _dollars(after),
+        change,
+    )
+
+
+def _costs(charges: Iterable[Charge | None]) -> Span | None:
+    """None where they have none."""
+    found = Span()
+    for charge in charges:
+        cost = Span() if charge is None else charge.cost
+        if cost is None:
+            return None
+        found += cost
+    return found
 
 
 def _charge(charge: Charge | None) -> str:
@@ -168,8 +194,8 @@ def _rate(charge: Charge) -> str:
     if charge.rate is None:
         return "by use, unpriced"
     if charge.rate < PER_MILLION:
-        return f"${plain(charge.rate * 1_000_000)} a million {charge.unit}s"
-    return f"${plain(charge.rate)} a {charge.unit}"
+        return f"${plain(charge.rate * 1_000_000)} per million {charge.unit}s"
+    return f"${plain(charge.rate)} per {charge.unit}"
 
 
 def _used(charges: Iterable[Charge]) -> Iterator[str]:

@@ -25,6 +25,8 @@ TABLE = Path(__file__).with_name("resources.toml")
 HIGH_RESOLUTION_S = 60
 """An alarm of a shorter period has a price of its own."""
 
+EMF_INTERVAL = "RERANK_EMF_INTERVAL_S"
+
 _INSTANCE = re.compile(r'"InstanceType"\s*:\s*"(ml\.[\w.]+)"')
 
 
@@ -150,8 +152,21 @@ def _state_machine(machine: Properties, region: str, prices: PriceBook) -> Itera
         yield by_use(f"Jobs on {instance}", prices.hosting(region, instance, "batch"), unit="hour")
 
 
+def _model(model: Properties, region: str, prices: PriceBook) -> Iterator[Charge]:
+    """What runs is billed with the endpoint, but not a seller's software; metrics that the container writes into its
+    log are CloudWatch's."""
+    container = model.part("PrimaryContainer")
+    if isinstance(container, Properties) and container.has("ModelPackageName"):
+        yield unpriced("Marketplace software", "what the seller asks by the hour is not in the template")
+    environment = container.part("Environment") if isinstance(container, Properties) else None
+    if isinstance(environment, Properties) and environment.text(EMF_INTERVAL, default="0") not in ("0", "0.0"):
+        rate = _first_tier(prices, region, "cloudwatch", "custom-metric")
+        yield by_use("Metrics of the container", rate, unit="metric-month")
+
+
 OWN: Mapping[str, Callable[[Properties, str, PriceBook], Iterator[Charge]]] = {
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::EC2::VPCEndpoint": _vpc_endpoint,
+    "AWS::SageMaker::Model": _model,
     "AWS::StepFunctions::StateMachine": _state_machine,
 }

@@ -1,7 +1,7 @@
 """A template's intrinsic functions, worked out as far as a bill needs them.
 
 What only CloudFormation knows stays a text with its reference in it, such as `${Config.EndpointConfigName}`: enough to
-find which resource is meant. What can't be known at all is an Unknown with its reason.
+find which resource is meant, and to read what stands around it. What can't be a text is an Unknown with its reason.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Resolver:
             "Fn::FindInMap": self._find_in_map,
             "Fn::Select": self._select,
             "Fn::Split": self._split,
+            "Fn::ImportValue": self._import,
         }
 
     def resources(self) -> dict[str, Resource]:
@@ -213,6 +214,10 @@ class Resolver:
                 value = self.value(text, field)
                 return value if isinstance(value, Unknown) else _text(value).split(delimiter)
         return self._fault(field, "expected a delimiter and a text")
+
+    def _import(self, given: Value, field: str) -> Value:
+        name = self.value(given, field)
+        return name if isinstance(name, Unknown) else f"${{import {_text(name)}}}"
 
     def _condition(self, name: str, field: str) -> bool | None:
         """Whether the named condition holds; None where that can't be known."""

@@ -222,13 +222,34 @@ def test_an_interface_endpoint_is_in_each_zone_and_a_gateway_is_free():
 
 def test_jobs_of_a_state_machine_are_told_by_the_hour():
     definition = json.dumps({"TransformResources": {"InstanceType": "ml.c5.xlarge", "InstanceCount": 1}})
-    text = {"Fn::Join": ["", [definition[:9], definition[9:]]]}
+    text = {"Fn::Join": ["", [definition[:-1], ', "Key": "', {"Fn::ImportValue": "key"}, '"}']]}
 
     _, jobs = charges(
         {"M": {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"DefinitionString": text}}}, "M"
     )
 
     assert (jobs.name, jobs.kind, jobs.rate) == ("Jobs on ml.c5.xlarge", "usage", rate("ml.c5.xlarge"))
+
+
+def test_metrics_that_the_container_writes_are_told_of():
+    def model(interval: str) -> list[Charge]:
+        container = {"Environment": {"RERANK_EMF_INTERVAL_S": interval}}
+        return charges(
+            {"Model": {"Type": "AWS::SageMaker::Model", "Properties": {"PrimaryContainer": container}}}, "Model"
+        )
+
+    (metrics,) = model("60")
+    assert (metrics.kind, metrics.unit) == ("usage", "metric-month")
+    assert model("0") == []
+
+
+def test_a_sellers_software_is_unpriced():
+    container = {"ModelPackageName": "arn:aws:sagemaker:us-east-1:865070037744:model-package/jina-reranker"}
+    properties = {"PrimaryContainer": container}
+
+    (software,) = charges({"Model": {"Type": "AWS::SageMaker::Model", "Properties": properties}}, "Model")
+
+    assert (software.name, software.kind) == ("Marketplace software", "unpriced")
 
 
 def test_what_is_not_known_here_is_unpriced():
@@ -307,7 +328,8 @@ def test_a_type_may_come_from_a_mapping():
         ({"Ref": "Open"}, "the parameter Open has no default"),
         ({"Ref": "FromSsm"}, "the parameter FromSsm is read from SSM"),
         ({"Fn::If": ["Mine", 1, 2]}, "the condition Mine is known to CloudFormation alone"),
-        ({"Fn::ImportValue": "count"}, "Fn::ImportValue is known to CloudFormation alone"),
+        ({"Fn::Transform": {"Name": "Count"}}, "Fn::Transform is known to CloudFormation alone"),
+        ({"Fn::ImportValue": "count"}, "${import count}, which CloudFormation alone knows"),
         ({"Fn::GetAtt": ["Config", "Count"]}, "CloudFormation alone knows"),
     ],
 )
