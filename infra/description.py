@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from infra.scalable import widest_bounds
 from infra.served import Served, all_served, is_package, is_shadow
 from rerank_toolkit.contracts.plan import Deployment, Plan
 
@@ -76,5 +77,7 @@ def _place(deployment: Deployment, served: Served) -> str:
 
 
 def _range(served: Served) -> str:
-    scaling = served.scaling
-    return f"{scaling.min_instances} to {scaling.max_instances}" if scaling else str(served.count)
+    if served.scaling is None:
+        return str(served.count)
+    fewest, most = widest_bounds(served.scaling)
+    return f"{fewest} to {most}"

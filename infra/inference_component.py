@@ -15,6 +15,7 @@ from infra.endpoint import Endpoint, add_endpoint, explain_missing_key
 from infra.instance_variant import ROUTING, ami_for, why_no_key
 from infra.model import add_model
 from infra.network import VpcAccess
+from infra.scalable import widest_bounds
 from infra.served import MAIN
 from rerank_toolkit.catalog.instances import Instance, find_instance
 from rerank_toolkit.contracts.plan import Deployment
@@ -55,7 +56,7 @@ class ComponentEndpoint(Endpoint):
             enable_network_isolation=True,
             kms_key_id=key.key_arn if key else None,
             vpc_config=network.of_endpoint() if network else None,
-            # SageMaker reads the container's figures from /metrics.
+            # SageMaker reads the container's /metrics, into metrics that PromQL asks for.
             metrics_config=sagemaker.CfnEndpointConfig.MetricsConfigProperty(
                 enable_detailed_observability=True, metric_publish_frequency_in_seconds=PUBLISH_S
             ),
@@ -123,7 +124,7 @@ def reserved_mb(deployment: Deployment) -> int | None:
 
 def _empty_variant(deployment: Deployment, copy: Copy) -> sagemaker.CfnEndpointConfig.ProductionVariantProperty:
     scaling = deployment.scaling
-    fewest, most = (scaling.min_instances, scaling.max_instances) if scaling else (deployment.count, deployment.count)
+    fewest, most = widest_bounds(scaling) if scaling else (deployment.count, deployment.count)
     return sagemaker.CfnEndpointConfig.ProductionVariantProperty(
         variant_name=MAIN,
         instance_type=deployment.instance,

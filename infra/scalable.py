@@ -92,6 +92,12 @@ SCALABLE: Mapping[Mode, Scalable] = {
 """A batch transform job is not among them: it runs on as many instances as it was started with."""
 
 
+def widest_bounds(scaling: Scaling) -> tuple[int, int]:
+    """The fewest and the most that there may be at any time of the week."""
+    bounds = (scaling, *scaling.schedule)
+    return min(one.min_instances for one in bounds), max(one.max_instances for one in bounds)
+
+
 def sleeps(scaling: Scaling) -> bool:
     """Whether there is a time at which nothing may run."""
-    return 0 in (scaling.min_instances, *(bounds.min_instances for bounds in scaling.schedule))
+    return widest_bounds(scaling)[0] == 0

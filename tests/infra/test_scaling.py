@@ -205,6 +205,15 @@ def test_bounds_move_by_the_clock(render, deployment, scaling):
     ]
 
 
+def test_instances_come_for_the_most_copies_of_the_week_and_the_stack_says_so(render, component):
+    sale = ScheduledBounds(name="sale", schedule="cron(0 7 ? * FRI *)", min_instances=2, max_instances=9)
+    template = render(component(schedule=[sale]))
+    (variant,) = template.one("AWS::SageMaker::EndpointConfig")["ProductionVariants"]
+    assert variant["ManagedInstanceScaling"]["MaxInstanceCount"] >= 9
+    assert variant["ManagedInstanceScaling"]["MinInstanceCount"] == 0
+    assert "0 to 9 copies" in template["Description"]
+
+
 @pytest.mark.parametrize("kind", ["asynchronous", "component", "serverless"])
 def test_registrations_can_be_left_out_and_nothing_else_changes(plan, synthesise, request, kind, tmp_path):
     """The first of the two deploys that a new instance type needs must not touch the endpoint."""
