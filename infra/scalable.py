@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from rerank_toolkit.contracts.plan import Mode, Scaling
+from rerank_toolkit.contracts.plan import Mode, Scaling, ScheduledBounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ SCALABLE: Mapping[Mode, Scalable] = {
 
 def widest_bounds(scaling: Scaling) -> tuple[int, int]:
     """The fewest and the most that there may be at any time of the week."""
-    bounds = (scaling, *scaling.schedule)
+    bounds: list[Scaling | ScheduledBounds] = [scaling, *scaling.schedule]
     return min(one.min_instances for one in bounds), max(one.max_instances for one in bounds)
 
 
