@@ -30,15 +30,15 @@ def check_environment(deployment: Deployment, served: Served, field: str) -> Ite
             if fault.field in served.environment:  # what is made of a faulty stack's name is no fault of its own
                 yield Fault(f"{at}.{fault.field}", fault.message, fault.type)
         return
-    longest = request_limits(deployment.mode).timeout_s
-    if settings.time_limit_s > longest:
+    limits = request_limits(deployment.mode)
+    if settings.time_limit_s > limits.timeout_s:
         yield Fault(
             at,
             f"gives a time limit of {settings.time_limit_s:g} s; SageMaker ends a request of mode {deployment.mode} "
-            f"after {longest} s",
+            f"after {limits.timeout_s} s",
         )
     largest = deployment.largest_request_mb
-    if largest is not None and largest > settings.max_body_mb:
+    if largest is not None and settings.max_body_mb < largest <= limits.payload_mb:
         yield Fault(
             at,
             f"has the container read bodies of up to {settings.max_body_mb:g} MB, but largest_request_mb is "

@@ -18,19 +18,16 @@ def check_inference_component(deployment: Deployment, field: str) -> Iterator[Fa
             f"is {deployment.count}; SageMaker creates a component with at least 1 copy, which scaling may take away",
         )
     least = load_limits().endpoint.component_memory_mb
-    reserved = reserved_mb(deployment)
+    reserved, need = reserved_mb(deployment), deployment.expected.memory_mib
     if reserved is None:
         yield Fault(
             f"{field}.memory_mb",
             "is missing, and expected.memory_mib too; a copy reserves memory, so one of them has to say how much",
         )
+    elif need is not None and reserved < need:
+        yield Fault(f"{field}.memory_mb", f"is {reserved}, but the server needs {need:,.0f} MiB; reserve that")
     elif reserved < least:
         yield Fault(f"{field}.memory_mb", f"is {reserved}; SageMaker reserves at least {least} MB for a copy")
-    need = deployment.expected.memory_mib
-    if deployment.memory_mb is not None and need is not None and deployment.memory_mb < need:
-        yield Fault(
-            f"{field}.memory_mb", f"is {deployment.memory_mb}, but the server needs {need:,.0f} MiB; reserve that"
-        )
     try:
         instance = find_instance(deployment.instance or "")
     except UnknownInstance:
