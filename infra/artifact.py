@@ -11,6 +11,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 
 from infra.archive import Archive, UnusableArchive
+from infra.encryption_key import decrypt_through
 from infra.options import Options
 from infra.served import MAIN, Served, variant_name
 from rerank_toolkit.contracts.plan import LocalArtifact, S3Artifact
@@ -24,6 +25,8 @@ class ModelData:
     bucket_arn: str
     key: str
     """A prefix ends in a slash."""
+    encryption_key_arn: str | None = None
+    """None for a key of S3's own, which needs no permission."""
 
     @classmethod
     def of(cls, stack: cdk.Stack, served: Served, options: Options) -> ModelData:
@@ -33,9 +36,9 @@ class ModelData:
         `cdk synth` work without it, `cdk deploy` of this stack stops with the reason before anything of it is made.
         """
         match served.artifact:
-            case S3Artifact(uri=uri):
+            case S3Artifact(uri=uri, key_arn=key_arn):
                 bucket, _, key = uri.removeprefix("s3://").partition("/")
-                return cls(url=uri, bucket_arn=_bucket_arn(stack, bucket), key=key)
+                return cls(url=uri, bucket_arn=_bucket_arn(stack, bucket), key=key, encryption_key_arn=key_arn)
             case LocalArtifact() as artifact:
                 folder = options.locate(artifact)
             case other:
@@ -69,9 +72,12 @@ class ModelData:
 
     def read_statements(self) -> list[iam.PolicyStatement]:
         """What a role needs to fetch it, and nothing beside it."""
+        decrypt = [decrypt_through(self.encryption_key_arn, "s3")] if self.encryption_key_arn else []
         if not self.is_prefix:
-            return [iam.PolicyStatement(actions=["s3:GetObject"], resources=[f"{self.bucket_arn}/{self.key}"])]
+            archive = f"{self.bucket_arn}/{self.key}"
+            return [iam.PolicyStatement(actions=["s3:GetObject"], resources=[archive]), *decrypt]
         return [
+            *decrypt,
             iam.PolicyStatement(actions=["s3:GetObject"], resources=[self.files_arn]),
             iam.PolicyStatement(
                 actions=["s3:ListBucket"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -83,9 +85,16 @@ def use_for_storage(key: kms.IKey) -> list[iam.PolicyStatement]:
 
 def use_through(key: kms.IKey, *services: str) -> iam.PolicyStatement:
     """What a role needs to read and write what `services`, such as s3 and sns, keep under `key`: only through them."""
-    region = key.stack.region
+    return _through(["kms:Decrypt", "kms:GenerateDataKey"], key.key_arn, key.stack.region, services)
+
+
+def decrypt_through(key_arn: str, service: str) -> iam.PolicyStatement:
+    """What a role needs to read what `service` keeps under a key of somebody else."""
+    return _through(["kms:Decrypt"], key_arn, key_arn.split(":")[3], [service])
+
+
+def _through(actions: list[str], key_arn: str, region: str, services: Sequence[str]) -> iam.PolicyStatement:
+    via = [f"{service}.{region}.amazonaws.com" for service in services]
     return iam.PolicyStatement(
-        actions=["kms:Decrypt", "kms:GenerateDataKey"],
-        resources=[key.key_arn],
-        conditions={"StringEquals": {"kms:ViaService": [f"{service}.{region}.amazonaws.com" for service in services]}},
+        actions=actions, resources=[key_arn], conditions={"StringEquals": {"kms:ViaService": via}}
     )

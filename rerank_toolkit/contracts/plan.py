@@ -29,6 +29,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 class S3Artifact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="from", tag="s3"):
     uri: Annotated[str, msgspec.Meta(pattern="^s3://[^/]+/.+")]
+    key_arn: Annotated[str, msgspec.Meta(pattern=r"^arn:[a-z-]+:kms:[a-z0-9-]+:\d{12}:key/[\w-]+$")] | None = None
+    """Of the KMS key that it is encrypted under, if it isn't S3's own."""
 
 
 class LocalArtifact(
