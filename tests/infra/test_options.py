@@ -45,6 +45,7 @@ def test_an_image_is_named_by_tag_or_digest(text, image):
         ({"image": "rerank-toolkit@sha256:0a"}, "image"),
         ({"build": "kaniko"}, "build"),
         ({"image": "rerank-toolkit:cpu", "build": "docker"}, "build"),
+        ({"scaling": "on"}, "scaling"),
     ],
 )
 def test_a_malformed_value_is_refused_by_name(context, field):
@@ -68,6 +69,11 @@ def test_another_builder_has_to_be_the_one_that_cdk_runs_in_the_format_that_sage
         f"is {builder}, but the variable CDK_DOCKER is 'docker'; expected {builder}",
         f"is {builder}, but the variable BUILDAH_FORMAT is ''; expected docker",
     ]
+
+
+def test_scaling_is_as_the_plan_says_unless_it_is_off():
+    assert Options.from_context(_node()).scaling is True
+    assert Options.from_context(_node(scaling="off")).scaling is False
 
 
 def test_artifacts_are_found_from_the_repository_whatever_the_working_directory(tmp_path: Path, monkeypatch):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import boto3
+import msgspec
 import pytest
 
 from infra.checks import check_plan
 from infra.options import Options
 from infra.scalable import SCALABLE
-from rerank_toolkit.contracts.plan import Expectation, S3Artifact, ScheduledBounds, Variant
+from rerank_toolkit.contracts.plan import Expectation, S3Artifact, Scaling, ScheduledBounds, Variant
 
 TARGET = "AWS::ApplicationAutoScaling::ScalableTarget"
 POLICY = "AWS::ApplicationAutoScaling::ScalingPolicy"
@@ -228,6 +232,24 @@ def test_registrations_can_be_left_out_and_nothing_else_changes(plan, synthesise
     for name, resource in without["Resources"].items():
         if resource["Type"].startswith("AWS::SageMaker::"):
             assert resource == before["Resources"][name]
+
+
+def _page():
+    return (Path(__file__).parents[2] / "docs" / "scaling.md").read_text()
+
+
+def test_the_page_on_scaling_names_every_metric_and_every_fewest():
+    rows = {cells[0].strip("` "): cells for cells in (line.strip("|").split("|") for line in _page().splitlines())}
+    for mode, kind in SCALABLE.items():
+        _, _, metrics, fewest = rows[mode]
+        assert set(re.findall(r"`(\w+)`", metrics)) == {metric.name for metric in kind.metrics}
+        assert int(fewest) == kind.smallest
+
+
+def test_the_rule_on_the_page_is_taken(plan, deployment):
+    (rule,) = re.findall(r"```json\n(.*?)```", _page(), re.DOTALL)
+    scaled = deployment(count=2, scaling=msgspec.json.decode(rule, type=Scaling))
+    assert check_plan(plan(scaled)) == []
 
 
 def _faults(plan, deployment):
