@@ -31,11 +31,11 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 _SMALL = {"layers": 2, "hidden": 48, "heads": 12, "intermediate": 96, "vocabulary": 320, "token_types": 2}
 
 
-def _write_small(out: Path, shape: Shape, max_tokens: int) -> Path:
+def _write_small(out: Path, shape: Shape, max_tokens: int, seed: int = 7) -> Path:
     manifest = Manifest(
         model_id=out.name,
-        revision="7",
-        source="seeded:7",
+        revision=str(seed),
+        source=f"seeded:{seed}",
         seeded=True,
         license="Apache-2.0",
         shape=shape,
@@ -46,7 +46,7 @@ def _write_small(out: Path, shape: Shape, max_tokens: int) -> Path:
         files={},
     )
     tokenizer = seeded_tokenizer(shape).to_str()
-    return write_artifact(out, manifest, tensors=seeded_tensors(shape, 7), tokenizer=tokenizer).path
+    return write_artifact(out, manifest, tensors=seeded_tensors(shape, seed), tokenizer=tokenizer).path
 
 
 @pytest.fixture(scope="session")
@@ -61,6 +61,16 @@ def small_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a two-layer BERT artifact with seeded weights, 512 tokens; its tar.gz lies beside it."""
     out = tmp_path_factory.mktemp("artifacts") / "small-bert"
     return _write_small(out, Shape(family="bert", positions=512, **_SMALL), max_tokens=512)
+
+
+WriteSmall = Callable[[Path, int], Path]
+
+
+@pytest.fixture(scope="session")
+def write_small_jinabert() -> WriteSmall:
+    """Writes a two-layer JinaBERT of weights from the given seed, and its tar.gz beside it, under the model id that the
+    folder is called by."""
+    return lambda out, seed: _write_small(out, Shape(family="jinabert", **_SMALL), max_tokens=8192, seed=seed)
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,8 @@ Everything runs from a directory that is not the repository, with the lines that
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 
 import boto3
 import psutil
@@ -22,7 +18,8 @@ from rerank_toolkit.client import RerankClient
 from rerank_toolkit.contracts import documents
 from rerank_toolkit.contracts.profile import Profile
 
-BIN = Path(sys.executable).parent
+from .conftest import Shell
+
 STACKS = ("RerankMiniLmL12Cpu", "RerankTinyCpu")
 BERLIN = {
     "query": "How many people live in Berlin?",
@@ -31,37 +28,6 @@ BERLIN = {
         "Berlin has a population of 3,520,031 registered inhabitants in an area of 891.82 square kilometers.",
     ],
 }
-
-
-class Shell:
-    """Runs commands in one directory and environment, and shows their output when one fails."""
-
-    def __init__(self, directory: Path, environment: Mapping[str, str]) -> None:
-        self.directory = directory
-        self.environment = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(directory), **environment}
-
-    def __call__(self, command: str, *, expect: int = 0) -> str:
-        done = subprocess.run(
-            shlex.split(command), cwd=self.directory, env=self.environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == expect, f"{command}\n{done.stdout}\n{done.stderr}"
-        return done.stdout
-
-
-@pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    return Shell(elsewhere, {"RERANK_LOCAL_STATE": str(elsewhere / "state")})
-
-
-@pytest.fixture(scope="module")
-def local(shell: Shell) -> Iterator[dict[str, object]]:
-    up = json.loads(shell("rerank local up --json"))
-    shell.environment.update(up["environment"])
-    try:
-        yield up
-    finally:
-        shell("rerank local down")
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +109,7 @@ def test_the_endpoint_is_measured_and_the_comparison_is_printed(deployed: Shell)
 def test_a_model_that_is_not_packaged_fails_its_deploy_with_the_command_that_mends_it(
     deployed: Shell, cdk: str
 ) -> None:
-    done = subprocess.run(
-        [*shlex.split(cdk), "deploy", "RerankTurboCpu", "--require-approval", "never"],
-        cwd=deployed.directory, env=deployed.environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = deployed.run(f"{cdk} deploy RerankTurboCpu --require-approval never")
 
     assert done.returncode != 0
     assert "rerank package" in done.stdout + done.stderr
