@@ -87,6 +87,7 @@ class Transformer:
         """Runs the job to its end, which stands in its status."""
         environment = {**definition.get("Environment", {}), **batch_environment(job.request)}
         job.member = member = Member(name=job.name, model={**definition, "Environment": environment}, count=1)
+        why = None
         try:
             self._host.start("transform", [member], job.stopped)
             if member.running is None:
@@ -94,26 +95,23 @@ class Transformer:
             job.started = datetime.now(UTC)
             self._transform(job, member.running.container)
         except (JobFailed, RecordTooLarge, *START_FAILURES) as error:
-            self._end(job, "Failed", str(error))
+            why = str(error)
         except Exception as error:  # a defect of ours must end the job, not leave it in progress for ever
             logger.exception("transform job %s", job.name)
-            self._end(job, "Failed", f"InternalServerError: {error}")
-        else:
-            self._end(job, "Completed")
-        finally:
-            self._host.stop([member], 1.0)
+            why = f"InternalServerError: {error}"
+        self._host.stop([member], 1.0)
+        with job.lock:
+            job.ended = datetime.now(UTC)
+            if job.stopped.is_set():
+                job.status = "Stopped"
+            else:
+                job.status, job.failure = ("Failed", why) if why else ("Completed", None)
 
     def stop(self, job: TransformJob) -> None:
         """Ends the job's container, whatever it is doing; `run` then comes to its end."""
         job.stopped.set()
         if job.member is not None:
             self._host.stop([job.member], 0.0)
-
-    @staticmethod
-    def _end(job: TransformJob, status: str, why: str | None = None) -> None:
-        with job.lock:
-            job.ended = datetime.now(UTC)
-            job.status, job.failure = ("Stopped", None) if job.stopped.is_set() else (status, why)
 
     def _transform(self, job: TransformJob, container: Container) -> None:
         plan = _plan(job.request, container)
