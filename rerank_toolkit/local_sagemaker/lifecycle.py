@@ -12,8 +12,9 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
-import botocore.session
 import psutil
+from botocore.loaders import create_loader
+from botocore.regions import EndpointResolver
 
 from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError, UnknownName
 from rerank_toolkit.contracts.faults import Fault
@@ -169,7 +170,8 @@ def _server_environment(mark: str) -> dict[str, str]:
 
 
 def _check_region(region: str) -> None:
-    known = botocore.session.Session().get_available_regions("sagemaker")
+    # Not from a session, which reads the user's profile: this shell's may be that of a local AWS that is no more.
+    known = EndpointResolver(create_loader().load_data("endpoints")).get_available_endpoints("api.sagemaker")
     if region not in known:
         raise UnknownName(f"no region is called {region!r}; SageMaker is in {', '.join(known)}")
 

@@ -312,6 +312,13 @@ def test_a_malformed_command_ends_with_2(tmp_path: Path, words: tuple[str, ...])
     assert "Traceback" not in answer.stderr
 
 
+def test_a_profile_that_is_no_more_stands_in_nobodys_way(tmp_path: Path) -> None:
+    """A shell keeps what `rerank local up` had it export, beyond `rerank local down`."""
+    answer = rerank("local", "up", "--region", "mars-1", state=tmp_path / "state", AWS_PROFILE="no-more")
+    assert answer.returncode == 2
+    assert "no region is called 'mars-1'" in answer.stderr
+
+
 def test_a_directory_that_can_never_be_made_ends_in_words_not_in_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RERANK_LOCAL_STATE", "/proc/nothing/can/be/made/here")
 
