@@ -20,10 +20,9 @@ from infra.metrics import (
     utilization,
 )
 from infra.scalable import sleeps
-from infra.settings import container_environment
+from infra.settings import effective_settings
 from rerank_toolkit.catalog.instances import find_instance
 from rerank_toolkit.contracts.plan import Deployment
-from rerank_toolkit.contracts.settings import Settings
 
 LATENCY_MARGIN = 2.0
 """Times the p95 that the plan expects in its busiest hour. Expected speeds have intervals, and half as fast again is
@@ -309,7 +308,7 @@ def _compute(fleet: Fleet) -> tuple[Resource, float, str]:
     instance = find_instance(fleet.served.instance)
     if instance.kind == "gpu":
         return "GPU", 100.0, "the GPU"  # one computes, however many there are
-    threads = Settings.from_environment(container_environment(fleet.deployment, fleet.served)).threads
+    threads = effective_settings(fleet.deployment, fleet.served).threads
     cores, _ = instance.cores
     # A core's second thread idles while the first computes, so a busy instance of two cores and four CPUs shows 200%.
     return "CPU", 100.0 * (threads or cores), "the cores"
@@ -319,7 +318,7 @@ def _of_rollout(alarm: Alarm, config_name: str) -> Alarm:
     (metric,) = alarm.metrics.values()
     return replace(
         alarm,
-        name=f"rollout-{alarm.name}",
+        name=f"{alarm.name}.rollout",
         section="rollback",
         means=f"Of the newest configuration alone: {alarm.means}",
         metrics={"m": metric.only(EndpointConfigName=config_name)},

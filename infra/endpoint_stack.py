@@ -60,7 +60,7 @@ class EndpointStack(cdk.Stack):
         if options.scaling:
             add_scaling(self, deployment, endpoint)
         if queue:
-            limit_s = effective_settings(deployment).time_limit_s
+            limit_s = effective_settings(deployment, deployment).time_limit_s
             queue.add_outputs(self, endpoint.endpoint, region=plan.region, timeout_s=limit_s)
         else:
             add_endpoint_outputs(self, plan, deployment, endpoint)

@@ -10,10 +10,9 @@ from infra.fleets import Fleet, fleets
 from infra.graph import PERIOD_S, Graph
 from infra.metrics import MICROSECONDS_IN_MS, Resource, invocation, queue, reports, requests, utilization
 from infra.served import Served, all_served, is_package
-from infra.settings import container_environment
+from infra.settings import effective_settings
 from rerank_toolkit.catalog.instances import find_instance
 from rerank_toolkit.contracts.plan import Deployment
-from rerank_toolkit.contracts.settings import Settings
 
 HOURS_IN_MONTH = 730
 """As the plan's costs have it."""
@@ -216,7 +215,7 @@ def _container(deployment: Deployment) -> Iterator[Graph]:
     """What the container itself counts, where its log lines tell CloudWatch (docs/reference/metrics.md)."""
     if is_package(deployment):
         return
-    settings = Settings.from_environment(container_environment(deployment, deployment))
+    settings = effective_settings(deployment, deployment)
     if not settings.emf_interval_s or not settings.endpoint_name:
         return
 

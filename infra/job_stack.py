@@ -81,7 +81,7 @@ class JobStack(cdk.Stack):
                 retention_days=plan.operations.log_retention_days,
                 key=shared.key,
             ),
-            time_limit_s=effective_settings(deployment).time_limit_s,
+            time_limit_s=effective_settings(deployment, deployment).time_limit_s,
             tags=tags(**told),
         )
         alarms = job_alarms(deployment, self.job.machine.attr_arn)

@@ -65,9 +65,11 @@ def _patient(usual: Settings, deployment: Deployment) -> Settings:
     )
 
 
-def effective_settings(deployment: Deployment) -> Settings:
-    """What the deployment's own container makes of what it is told."""
-    return Settings.from_environment(container_environment(deployment, deployment))
+def effective_settings(deployment: Deployment, served: Served) -> Settings:
+    """What the container makes of what it is told. A seller's is told nothing of ours; the limits are the mode's."""
+    if is_package(served):
+        return mode_settings(deployment)
+    return Settings.from_environment(container_environment(deployment, served))
 
 
 def container_environment(deployment: Deployment, served: Served) -> dict[str, str]:
