@@ -39,8 +39,9 @@ class Alarm:
 
     @property
     def full_name(self) -> str:
-        """Fixed, so that a role and a rollout can name the alarm before it stands."""
-        return f"{self.endpoint}-{self.name}"
+        """Fixed, so that a role and a rollout can name the alarm before it stands. Names of endpoints and variants have
+        no dot, so no two alarms are called alike."""
+        return f"{self.endpoint}.{self.name}"
 
     @property
     def window_s(self) -> int:

@@ -39,7 +39,7 @@ class Alarms(Construct):
         cloudwatch.CfnCompositeAlarm(
             self,
             fleet.named("idle"),
-            alarm_name=f"{fleet.endpoint}-{fleet.named('idle')}",
+            alarm_name=f"{fleet.endpoint}.{fleet.named('idle')}",
             alarm_description=f"Instances run and bill, and nobody has asked them for a day. See {self._runbook}#idle",
             alarm_rule=f'ALARM("{unasked.ref}") AND ALARM("{running.ref}")',
             alarm_actions=[self._topic],

@@ -46,7 +46,7 @@ class Fleet:
 
     def named(self, name: str) -> str:
         """Tells what belongs to this fleet from the same of the endpoint's others."""
-        return name if self.variant == MAIN else f"{self.variant}-{name}"
+        return name if self.variant == MAIN else f"{self.variant}.{name}"
 
 
 def fleets(deployment: Deployment) -> list[Fleet]:

@@ -84,7 +84,7 @@ def test_sagemaker_may_look_at_those_alarms_and_at_no_others(render, deployment)
     (statement,) = [
         each for each in policy["PolicyDocument"]["Statement"] if each["Action"] == "cloudwatch:DescribeAlarms"
     ]
-    assert statement["Resource"]["Fn::Join"][1][-1] == ":alarm:RerankTinyCpu-rollout-server-errors"
+    assert statement["Resource"]["Fn::Join"][1][-1] == ":alarm:RerankTinyCpu.server-errors.rollout"
 
 
 def test_where_sagemaker_has_no_rollouts_there_is_none(every_mode, synthesise):
@@ -110,7 +110,7 @@ def test_copies_of_an_inference_component_change_over_part_by_part(render, deplo
         template["Resources"][alarm["AlarmName"]["Ref"]]["Properties"]["AlarmName"]
         for alarm in config["AutoRollbackConfiguration"]["Alarms"]
     ]
-    assert names == ["RerankTinyCpu-server-errors", "RerankTinyCpu-latency"]
+    assert names == ["RerankTinyCpu.server-errors", "RerankTinyCpu.latency"]
     assert "DeploymentConfig" not in template.one("AWS::SageMaker::Endpoint")
 
 

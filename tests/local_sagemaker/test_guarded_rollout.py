@@ -107,7 +107,7 @@ def test_a_version_that_fails_its_requests_is_taken_back(
         update = local_aws.deploy(deployed, templates(**HASTY)[deployed], update=True)
 
     assert update["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
-    assert f"{deployed}-rollout-server-errors" in local_aws.reasons(deployed)
+    assert f"{deployed}.server-errors.rollout" in local_aws.reasons(deployed)
     assert {200, 503} <= set(statuses) <= {200, 408, 503}
     endpoint = sagemaker.describe_endpoint(EndpointName=deployed)
     assert (endpoint["EndpointStatus"], endpoint["EndpointConfigName"]) == ("InService", before)
