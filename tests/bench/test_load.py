@@ -8,6 +8,7 @@ import httpx
 import msgspec
 import pytest
 
+from rerank_toolkit.bench.cli_load import OWN_PART_S
 from rerank_toolkit.bench.drain import measure_drain
 from rerank_toolkit.bench.load import count, latencies, memory_growth, offer
 from rerank_toolkit.bench.process_tree import MemoryPoint
@@ -111,13 +112,20 @@ def test_workers_killed_under_load_cost_no_request_its_end(small_jinabert, tmp_p
 def test_more_than_it_can_do(small_jinabert, tmp_path):
     done = rerank(
         *("load", "--start", small_jinabert, "--rate", 400, "--seconds", 2, "--documents", 25),
-        *("--time-limit-seconds", 1),
+        *("--time-limit-seconds", 1, "--out", tmp_path / "load.json"),
         cwd=tmp_path,
     )
 
-    assert done.returncode == 0, done.stderr + done.stdout
+    report = msgspec.json.decode((tmp_path / "load.json").read_bytes(), type=LoadReport)
+    assert report.refused.keys() == {"503"}
+    assert report.failed == {}
+    assert report.hung == 0
+    assert report.sent == report.answered + report.refused["503"]
     assert "× 503" in done.stdout
-    assert "| hung | 0 |" in done.stdout
+    # On a machine that is busy with other things the accepted may come late, and then it says so.
+    assert report.accepted is not None
+    late = report.accepted.p95_ms > (report.time_limit_s + OWN_PART_S) * 1e3
+    assert done.returncode == (1 if late else 0), done.stderr + done.stdout
 
 
 def test_no_request_is_lost_at_the_end_of_a_server(small_jinabert):
