@@ -79,7 +79,7 @@ def rendered(tmp_path_factory):
     return render
 
 
-@settings(max_examples=60)
+@settings(max_examples=120)
 @given(at=st.integers(0, 9), changes=st.lists(st.sampled_from(CHANGES), min_size=1, max_size=3))
 def test_a_plan_is_refused_in_words_or_rendered(every_mode, rendered, at, changes):
     deployment = msgspec.structs.replace(every_mode.deployments[at], **dict(changes))
