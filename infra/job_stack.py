@@ -17,9 +17,9 @@ from infra.foundation import environment
 from infra.instance_variant import nvme_types
 from infra.invoke_policy import InvokePolicy
 from infra.log_group import log_group
+from infra.model import add_model
 from infra.options import Options
 from infra.outputs import add_outputs
-from infra.settings import effective_settings
 from infra.shared import Shared
 from infra.tags import tag, tags
 from infra.transform_job import TransformJob, job_statements
@@ -69,11 +69,10 @@ class JobStack(cdk.Stack):
         self.job = TransformJob(
             self,
             deployment,
-            container=container,
-            role=role,
+            model=add_model(self, container, role, network=shared.network),
+            model_role=role,
             area=area,
             key=storage_key,
-            network=shared.network,
             log_group=log_group(
                 self,
                 "Logs",
@@ -81,7 +80,6 @@ class JobStack(cdk.Stack):
                 retention_days=plan.operations.log_retention_days,
                 key=shared.key,
             ),
-            time_limit_s=effective_settings(deployment, deployment).time_limit_s,
             tags=tags(**told),
         )
         alarms = job_alarms(deployment, self.job.machine.attr_arn)

@@ -12,17 +12,16 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge, in_packs, wildcard_reasons
-from infra.container import Container
 from infra.data_area import INPUT, OUTPUT, DataArea
 from infra.execution_role import account_service
 from infra.invoke_policy import start
-from infra.model import add_model
-from infra.network import VpcAccess
 from infra.outputs import EXAMPLE
+from infra.settings import effective_settings
 from rerank_toolkit.contracts.plan import Deployment
 
 EVENTS_RULE = "StepFunctionsGetEventsForSageMakerTransformJobsRule"
@@ -40,28 +39,25 @@ class TransformJob(Construct):
         scope: Construct,
         deployment: Deployment,
         *,
-        container: Container,
-        role: iam.IRole,
+        model: sagemaker.CfnModel,
+        model_role: iam.IRole,
         area: DataArea,
         key: kms.IKey | None,
-        network: VpcAccess | None,
         log_group: logs.CfnLogGroup,
-        time_limit_s: float,
         tags: Mapping[str, str],
     ) -> None:
-        """role: of the model; key: for the instances' storage, where the type takes one; log_group: of the state
-        machine; time_limit_s: that the container takes for one body; tags: of each job, by which the bill tells whose
-        it was."""
+        """key: for the instances' storage, where the type takes one; log_group: of the state machine; tags: of each
+        job, by which the bill tells whose it was."""
         super().__init__(scope, "Job")
         self.area = area
-        model = add_model(self, container, role, network=network)
         prefix = job_prefix(deployment.stack)
-        starter = _role(self, prefix=prefix, model_role=role)
+        starter = _role(self, prefix=prefix, model_role=model_role)
+        limit_s = effective_settings(deployment, deployment).time_limit_s
         job = {
             "TransformJobName.$": f"States.Format('{prefix}-{{}}', States.UUID())",
             "ModelName": model.attr_model_name,
             **_batches(deployment),
-            "ModelClientConfig": {"InvocationsTimeoutInSeconds": math.ceil(time_limit_s)},
+            "ModelClientConfig": {"InvocationsTimeoutInSeconds": math.ceil(limit_s)},
             "TransformInput": {
                 "ContentType": "application/jsonlines",
                 "SplitType": "Line",
