@@ -19,6 +19,7 @@ from botocore.regions import EndpointResolver
 from rerank_toolkit.contracts.errors import InvalidInput, ToolkitError, UnknownName
 from rerank_toolkit.contracts.faults import Fault
 from rerank_toolkit.local_sagemaker.processes import SERVER_MARK, end_all, is_marked
+from rerank_toolkit.local_sagemaker.settings import LocalSettings
 from rerank_toolkit.local_sagemaker.state import PROFILE, STATUS_PATH, ServerRecord, StateDirectory
 
 _START_LIMIT_S = 90.0
@@ -40,8 +41,9 @@ class NoAnswer(ToolkitError):
 
 def up(state: StateDirectory, *, port: int, region: str) -> tuple[ServerRecord, bool]:
     """The running server, and whether it was started just now. Raises StartFailed, UnknownName for the region,
-    InvalidInput for another port or region than the running one's."""
+    InvalidInput for another port or region than the running one's, or for a setting that is none."""
     _check_region(region)
+    LocalSettings.from_environment(os.environ)
     with state.lock():
         running = find_running(state)
         if running is not None:

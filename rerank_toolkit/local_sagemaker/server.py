@@ -17,6 +17,7 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
 from rerank_toolkit.local_sagemaker import additions, reaper, seeding
+from rerank_toolkit.local_sagemaker.alarms.watcher import Alarms
 from rerank_toolkit.local_sagemaker.clients import Clients
 from rerank_toolkit.local_sagemaker.cloudformation.api import CloudFormation
 from rerank_toolkit.local_sagemaker.protocol import Service, read_operation, read_scope
@@ -37,14 +38,21 @@ _CLOSE_GRACE_S = 5.0
 
 
 class Gateway:
-    """Decides who answers a request: CloudFormation and endpoints are ours, everything else is moto's."""
+    """Decides who answers a request: CloudFormation, endpoints and what scales them are ours, the rest is moto's."""
 
-    def __init__(self, cloudformation: CloudFormation, sagemaker: SageMaker, region: str) -> None:
+    def __init__(self, cloudformation: CloudFormation, sagemaker: SageMaker, alarms: Alarms, region: str) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._cloudformation = cloudformation
         self._sagemaker = sagemaker
         self._cloudformation_service = Service("cloudformation", region, cloudformation.actions())
-        self._sagemaker_service = Service("sagemaker", region, sagemaker.actions())
+        self._ours = {
+            name: Service(name, region, actions)
+            for name, actions in (
+                ("sagemaker", sagemaker.actions()),
+                ("application-autoscaling", alarms.scaling.actions()),
+            )
+        }
+        """What these lack, moto has."""
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         path: str = environ.get("PATH_INFO", "")
@@ -58,8 +66,9 @@ class Gateway:
             return self._cloudformation_service(environ, start_response)
         if service == "sagemaker" and RUNTIME_PATH.fullmatch(path):
             return self._sagemaker.runtime(environ, start_response)
-        if service == "sagemaker" and self._sagemaker_service.provides(read_operation(environ)):
-            return self._sagemaker_service(environ, start_response)
+        ours = self._ours.get(service or "")
+        if ours is not None and ours.provides(read_operation(environ)):
+            return ours(environ, start_response)
         answer: Iterable[bytes] = self._moto(environ, start_response)
         return answer
 
@@ -117,15 +126,16 @@ def run(state: StateDirectory, *, port: int, region: str) -> None:
     additions.install(clients)
     host = Host(clients, folder=state.root, mark=state.mark, region=region)
     cloudformation = CloudFormation(clients, region=region, account=DEFAULT_ACCOUNT_ID)
-    sagemaker = SageMaker(
-        clients, host, LocalSettings.from_environment(os.environ), region=region, account=DEFAULT_ACCOUNT_ID
-    )
-    gateway = Gateway(cloudformation, sagemaker, region)
+    alarms = Alarms(clients, region=region, account=DEFAULT_ACCOUNT_ID)
+    settings = LocalSettings.from_environment(os.environ)
+    sagemaker = SageMaker(clients, host, alarms, settings, region=region, account=DEFAULT_ACCOUNT_ID)
+    gateway = Gateway(cloudformation, sagemaker, alarms, region)
 
     Thread(target=server.serve_forever, name="server", daemon=True).start()
     try:
         seeding.seed(clients, region=region, account=DEFAULT_ACCOUNT_ID)
         sagemaker.start()
+        alarms.start()
         state.write_record(
             ServerRecord(
                 pid=os.getpid(),

@@ -203,6 +203,10 @@ def test_a_component_may_bring_its_container_and_wakes_by_a_step_policy(
 
     eventually(answered)
     assert settled_component(local_aws, "waking")["RuntimeConfig"]["CurrentCopyCount"] == 1, "within its bounds"
+    (activity,) = scaling.describe_scaling_activities(**target)["ScalingActivities"]
+    assert activity["StatusCode"] == "Successful"
+    assert activity["Cause"] == "alarm waking in state ALARM triggered policy wake"
+    assert activity["StatusMessage"] == "Successfully set desired capacity to 1, from 0."
     remove_component(local_aws, "waking")
 
 

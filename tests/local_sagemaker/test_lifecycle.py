@@ -319,6 +319,15 @@ def test_a_profile_that_is_no_more_stands_in_nobodys_way(tmp_path: Path) -> None
     assert "no region is called 'mars-1'" in answer.stderr
 
 
+def test_settings_that_are_none_are_all_named(tmp_path: Path) -> None:
+    settings = {"RERANK_LOCAL_LONGEST_WAIT_S": "soon", "RERANK_LOCAL_SERVERLESS_IDLE_S": "-1"}
+    answer = rerank("local", "up", state=tmp_path / "state", **settings)
+    assert answer.returncode == 2
+    assert "RERANK_LOCAL_LONGEST_WAIT_S: is 'soon'; expected a number of seconds" in answer.stderr
+    assert "RERANK_LOCAL_SERVERLESS_IDLE_S: is '-1'" in answer.stderr
+    assert not (tmp_path / "state").exists()
+
+
 def test_a_directory_that_can_never_be_made_ends_in_words_not_in_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RERANK_LOCAL_STATE", "/proc/nothing/can/be/made/here")
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 import math
 import time
+import uuid
+from collections import deque
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from rerank_toolkit.local_sagemaker.clients import Clients
+from rerank_toolkit.local_sagemaker.protocol import Action, Parameters
 
 logger = logging.getLogger(__name__)
 
 NAMESPACE = "sagemaker"
+_ACTIVITIES_KEPT = 200
 
 
 class StepScaling:
@@ -22,20 +27,34 @@ class StepScaling:
         self._clients = clients
         self._last: dict[str, float] = {}
         """By policy, when it last scaled."""
+        self._activities: deque[dict[str, Any]] = deque(maxlen=_ACTIVITIES_KEPT)
+        """The newest first."""
 
-    def execute(self, policy_arn: str, *, over_by: float) -> None:
-        """What the policy wants with the metric at `over_by` beyond the alarm's threshold, within the target's bounds
-        and after its cooldown. What fails is logged: nobody waits for it."""
+    def actions(self) -> dict[str, Action]:
+        return {"DescribeScalingActivities": self.describe_activities}
+
+    def describe_activities(self, request: Parameters) -> dict[str, Any]:
+        wanted = ("ServiceNamespace", "ResourceId", "ScalableDimension")
+        found = [
+            activity
+            for activity in list(self._activities)
+            if all(request.get(name) in (None, activity[name]) for name in wanted)
+        ]
+        return {"ScalingActivities": found}
+
+    def execute(self, policy_arn: str, *, alarm: str, over_by: float) -> None:
+        """What the policy wants with the metric at `over_by` beyond the threshold of `alarm`, within the target's
+        bounds and after its cooldown. What fails is logged: nobody waits for it."""
         try:
             policy = self._policy(policy_arn)
             if policy is None:
                 logger.warning("no step scaling policy %s", policy_arn)
                 return
-            self._execute(policy, over_by)
+            self._execute(policy, alarm, over_by)
         except (ClientError, BotoCoreError) as error:
             logger.warning("scaling by %s: %s", policy_arn, error)
 
-    def _execute(self, policy: Mapping[str, Any], over_by: float) -> None:
+    def _execute(self, policy: Mapping[str, Any], alarm: str, over_by: float) -> None:
         steps = policy["StepScalingPolicyConfiguration"]
         arn = policy["PolicyARN"]
         if time.monotonic() - self._last.get(arn, -math.inf) < steps.get("Cooldown", 0):
@@ -54,9 +73,23 @@ class StepScaling:
         wanted = max(targets[0]["MinCapacity"], min(targets[0]["MaxCapacity"], wanted))
         if wanted == present:
             return
-        self._set_capacity(policy, wanted)
+        activity = {
+            "ActivityId": str(uuid.uuid4()),
+            **key,
+            "ResourceId": policy["ResourceId"],
+            "Description": f"Setting desired capacity to {wanted}.",
+            "Cause": f"alarm {alarm} in state ALARM triggered policy {policy['PolicyName']}",
+            "StartTime": datetime.now(UTC),
+            "StatusCode": "Successful",
+            "StatusMessage": f"Successfully set desired capacity to {wanted}, from {present}.",
+        }
+        try:
+            self._set_capacity(policy, wanted)
+        except ClientError as error:
+            activity |= {"StatusCode": "Failed", "StatusMessage": str(error)}
+        self._activities.appendleft({**activity, "EndTime": datetime.now(UTC)})
         self._last[arn] = time.monotonic()
-        logger.info("%s: from %d to %d by %s", policy["ResourceId"], present, wanted, policy["PolicyName"])
+        logger.info("%s: %s %s", policy["ResourceId"], activity["StatusMessage"], activity["Cause"])
 
     def _policy(self, arn: str) -> Mapping[str, Any] | None:
         pages = self._clients("application-autoscaling").get_paginator("describe_scaling_policies")

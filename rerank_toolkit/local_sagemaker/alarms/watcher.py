@@ -37,7 +37,7 @@ class Alarms:
         self._account = account
         self._backend = cloudwatch_backends[account][region]
         self._data = MetricData(self._backend.metric_data)
-        self._scaling = StepScaling(clients)
+        self.scaling = StepScaling(clients)
         self._judged: dict[str, tuple[datetime, str]] = {}
         """By alarm: since when it is as it is, and the state that its metrics last put it into."""
         self._acted: dict[str, str] = {}
@@ -116,7 +116,7 @@ class Alarms:
             if ":sns:" in action:
                 self._publish(alarm, action)
             elif ":scalingPolicy:" in action:
-                self._scaling.execute(action, over_by=value - float(alarm.threshold or 0.0))
+                self.scaling.execute(action, alarm=alarm.name, over_by=value - float(alarm.threshold or 0.0))
             else:
                 logger.warning("alarm %s: the local AWS does not know the action %s", alarm.name, action)
 

@@ -26,19 +26,20 @@ from rerank_toolkit.local_sagemaker.settings import LocalSettings
 class SageMaker:
     """Everything of SageMaker's that runs here."""
 
-    def __init__(self, clients: Clients, host: Host, settings: LocalSettings, *, region: str, account: str) -> None:
+    def __init__(
+        self, clients: Clients, host: Host, alarms: Alarms, settings: LocalSettings, *, region: str, account: str
+    ) -> None:
         arns = f"arn:aws:sagemaker:{region}:{account}"
         self._host = host
         self._tags = Tags()
         self._metrics = Metrics(clients)
-        self._alarms = Alarms(clients, region=region, account=account)
         asynchronous = AsyncInference(clients, host, self._metrics, region=region)
         self._models = Models(clients, self._tags, arns=arns)
         self._configs = EndpointConfigs(self._models, self._tags, arns=arns)
         self.endpoints = Endpoints(
             self._configs,
-            Deployments(host, self._alarms, longest_wait_s=settings.longest_wait_s),
-            self._alarms,
+            Deployments(host, alarms, longest_wait_s=settings.longest_wait_s),
+            alarms,
             self._tags,
             asynchronous.make_queue,
             targets=ScalableTargets(clients),
@@ -48,7 +49,7 @@ class SageMaker:
             self._models,
             self.endpoints,
             host,
-            self._alarms,
+            alarms,
             self._tags,
             arns=arns,
             longest_wait_s=settings.longest_wait_s,
@@ -80,9 +81,8 @@ class SageMaker:
         }
 
     def start(self) -> None:
-        """Begins to watch containers and alarms, and to write metrics."""
+        """Begins to watch containers and to write metrics."""
         self._metrics.start()
-        self._alarms.start()
         self._watch.start()
         self._sampler.start()
 
