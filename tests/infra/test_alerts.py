@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from infra.checks import check_plan
 from rerank_toolkit.contracts.plan import Operations
+
+GUIDE = Path(__file__).parents[2] / "docs" / "plans.md"
 
 
 @pytest.fixture
@@ -104,3 +109,9 @@ def test_what_would_tell_nobody_or_be_refused_is_refused(plan, deployment, field
 def test_an_address_that_is_there_twice_is_refused(plan, deployment):
     twice = _faults(plan, deployment, notify=["a@example.com", "A@example.com"])
     assert twice == ["operations.notify[0]", "operations.notify[1]"]
+
+
+def test_what_the_guide_shows_is_sound(plan, deployment):
+    (shown,) = re.findall(r'^    "operations": (\{.*?^    \})', GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+    operations = msgspec.json.decode(shown, type=Operations)
+    assert check_plan(plan(deployment(), operations=operations)) == []

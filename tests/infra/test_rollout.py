@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -149,3 +152,10 @@ def test_variants_do_not_roll_and_components_do_nothing_else(plan, every_mode):
     component = msgspec.structs.replace(found["RerankComponent"], scaling=None, count=2, rollout=Rollout(kind="canary"))
     assert _fields(plan(several)) == ["deployments[0].rollout.kind"]
     assert _fields(plan(component)) == ["deployments[0].rollout.kind"]
+
+
+def test_what_the_guide_shows_is_sound(plan, deployment):
+    guide = (Path(__file__).parents[2] / "docs" / "plans.md").read_text()
+    (shown,) = re.findall(r'^    "rollout": (\{.*\})$', guide, re.MULTILINE)
+    rollout = msgspec.json.decode(shown, type=Rollout)
+    assert _fields(plan(deployment(count=4, rollout=rollout))) == []
