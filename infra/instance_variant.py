@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from aws_cdk import aws_sagemaker as sagemaker
 
+from infra.hosting import ROUTING_STRATEGY, SCRAPED, ami_for
 from infra.served import Served, all_served, variant_name
 from rerank_toolkit.catalog.instances import find_instance
 from rerank_toolkit.contracts.plan import Deployment
 
-GPU_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
-"""NVIDIA driver 580, CUDA 13. Left to itself SageMaker starts g4dn and g5 with driver 470, CUDA 11.4, on which
-today's torch finds no GPU (AWS developer guide, "Best practices to minimize interruptions during GPU driver
-upgrades")."""
-
-ROUTING = sagemaker.CfnEndpointConfig.RoutingConfigProperty(routing_strategy="LEAST_OUTSTANDING_REQUESTS")
-"""To the instance with the fewest requests at work. The default is a random one, where a query with a thousand
-documents holds up what chance puts behind it."""
-
-UNSCRAPED = sagemaker.CfnEndpointConfig.MetricsConfigProperty(enable_detailed_observability=False)
-"""Said because the default is to scrape (MetricsConfig in SageMaker's API reference): the container's figures come as
-embedded metrics already, and these would be another line of the bill, which no price of ours covers."""
+ROUTING = sagemaker.CfnEndpointConfig.RoutingConfigProperty(routing_strategy=ROUTING_STRATEGY)
+UNSCRAPED = sagemaker.CfnEndpointConfig.MetricsConfigProperty(enable_detailed_observability=SCRAPED)
 
 
 def instance_variant(
@@ -36,11 +27,6 @@ def instance_variant(
         container_startup_health_check_timeout_in_seconds=served.startup_timeout_s,
         routing_config=ROUTING,
     )
-
-
-def ami_for(instance: str | None) -> str | None:
-    """The machine image that has to be named for a type; None where SageMaker's choice is good."""
-    return GPU_AMI if instance is not None and find_instance(instance).kind == "gpu" else None
 
 
 def nvme_types(deployment: Deployment) -> list[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from constructs import Construct
+from typing import TYPE_CHECKING
 
 from rerank_toolkit.contracts.plan import Deployment, Image, ModelPackageArtifact, Variant
+
+if TYPE_CHECKING:
+    from constructs import Construct
 
 Served = Deployment | Variant
 
@@ -42,5 +45,7 @@ def scope_of(stack: Construct, served: Served) -> Construct:
 
 
 def _child(scope: Construct, name: str) -> Construct:
+    from constructs import Construct  # noqa: PLC0415  # what only reads plans needs no CDK, and no node
+
     found = scope.node.try_find_child(name)
     return found if isinstance(found, Construct) else Construct(scope, name)
