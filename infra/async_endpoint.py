@@ -12,8 +12,8 @@ from infra.container import Container
 from infra.endpoint import Endpoint, add_endpoint, explain_missing_key
 from infra.instance_variant import UNSCRAPED, instance_variant, why_no_key
 from infra.model import add_model
-from infra.network import VpcAccess
 from infra.served import MAIN
+from infra.vpc_access import VpcAccess
 from rerank_toolkit.contracts.plan import Deployment
 
 

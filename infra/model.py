@@ -7,8 +7,8 @@ from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from infra.container import Container
-from infra.network import VpcAccess
 from infra.served import MAIN
+from infra.vpc_access import VpcAccess
 
 
 def add_model(

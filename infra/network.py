@@ -1,15 +1,11 @@
-"""Where the containers' network interfaces are: a VPC of our own without a way out, or subnets that exist."""
+"""The network of a plan: a VPC of our own without a way out, subnets that exist, or SageMaker's."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge, in_packs
@@ -17,6 +13,7 @@ from infra.execution_role import account_service, write_logs
 from infra.foundation import environment
 from infra.log_group import log_group
 from infra.tags import tag
+from infra.vpc_access import VpcAccess
 from rerank_toolkit.contracts.plan import ExistingNetwork, NewNetwork, Plan
 
 NETWORK = "RerankNetwork"
@@ -25,69 +22,6 @@ FLOW_LOGS = "/rerank-toolkit/network"
 _RANGE = "10.0.0.0/22"
 _SUBNET_RANGES = ("10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24")
 """251 addresses each; SageMaker asks for two an instance."""
-
-
-@dataclass(frozen=True)
-class VpcAccess:
-    """Subnets and security groups of a VPC, and what a role needs to have network interfaces there."""
-
-    subnets: Sequence[str]
-    security_groups: Sequence[str]
-
-    def of_model(self) -> sagemaker.CfnModel.VpcConfigProperty:
-        return sagemaker.CfnModel.VpcConfigProperty(
-            subnets=list(self.subnets), security_group_ids=list(self.security_groups)
-        )
-
-    def of_endpoint(self) -> sagemaker.CfnEndpointConfig.VpcConfigProperty:
-        """For an endpoint of inference components: its configuration has no model to say it for it."""
-        return sagemaker.CfnEndpointConfig.VpcConfigProperty(
-            subnets=list(self.subnets), security_group_ids=list(self.security_groups)
-        )
-
-    def statements(self, stack: cdk.Stack) -> list[iam.PolicyStatement]:
-        """The ten actions that SageMaker asks for, bound to these subnets as far as EC2 can
-        (SageMaker developer guide, "Give SageMaker AI Hosted Endpoints Access to Resources in Your Amazon VPC").
-        """
-        subnets = [stack.format_arn(service="ec2", resource="subnet", resource_name=name) for name in self.subnets]
-        groups = [
-            stack.format_arn(service="ec2", resource="security-group", resource_name=name)
-            for name in self.security_groups
-        ]
-        interfaces = self._interfaces(stack)
-        return [
-            iam.PolicyStatement(actions=["ec2:CreateNetworkInterface"], resources=[*subnets, *groups, interfaces]),
-            # An interface has no name before it is made: it is told by where it is.
-            iam.PolicyStatement(
-                actions=["ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface"],
-                resources=[interfaces],
-                conditions={"ArnEquals": {"ec2:Subnet": subnets}},
-            ),
-            iam.PolicyStatement(
-                actions=[
-                    "ec2:DeleteNetworkInterfacePermission",
-                    "ec2:DescribeDhcpOptions",
-                    "ec2:DescribeNetworkInterfaces",
-                    "ec2:DescribeSecurityGroups",
-                    "ec2:DescribeSubnets",
-                    "ec2:DescribeVpcEndpoints",
-                    "ec2:DescribeVpcs",
-                ],
-                resources=["*"],
-            ),
-        ]
-
-    def wildcards(self, stack: cdk.Stack) -> dict[str, str]:
-        """Resources of those statements that have a * in them, each with its reason."""
-        return {
-            self._interfaces(
-                stack
-            ): "an interface has no name before SageMaker makes it; where it may be made, given to "
-            "SageMaker and deleted is said by subnet"
-        }
-
-    def _interfaces(self, stack: cdk.Stack) -> str:
-        return stack.format_arn(service="ec2", resource="network-interface", resource_name="*")
 
 
 class NetworkStack(cdk.Stack):
@@ -214,7 +148,7 @@ def vpc_access(scope: Construct, plan: Plan, key: kms.IKey) -> VpcAccess | None:
         case NewNetwork() as network:
             return NetworkStack(scope, plan, network, key).access
         case ExistingNetwork(subnets=subnets, security_groups=groups):
-            return VpcAccess(subnets=subnets, security_groups=groups)
+            return VpcAccess(subnets=subnets, security_groups=groups, shared=True)
         case None:
             return None
 

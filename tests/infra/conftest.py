@@ -18,6 +18,7 @@ from infra.options import Options
 from rerank_toolkit.catalog.instances import load_instances
 from rerank_toolkit.contracts.plan import (
     Deployment,
+    ExistingNetwork,
     Expectation,
     Image,
     ModelPackageArtifact,
@@ -224,3 +225,12 @@ def every_mode_in_a_network(every_mode: Plan) -> Plan:
     """The same in a VPC, but for serverless, which knows none."""
     inside = [deployment for deployment in every_mode.deployments if deployment.mode != "serverless"]
     return msgspec.structs.replace(every_mode, deployments=inside, network=NewNetwork())
+
+
+@pytest.fixture(scope="session")
+def in_subnets_that_exist(plan: PlanMaker, deployment: DeploymentMaker) -> Plan:
+    """One deployment in a network that was there before."""
+    network = ExistingNetwork(
+        subnets=["subnet-0123456789abcdef0", "subnet-0fedcba9876543210"], security_groups=["sg-0123456789abcdef0"]
+    )
+    return plan(deployment(stack="RerankInside"), network=network)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import aws_cdk as cdk
 import cdk_nag
 import pytest
 from cfnlint import api as cfn_lint
+from cfnlint.config import ManualArgs
 
 from infra.app import add_stacks, new_app
 from infra.options import Options
@@ -21,9 +23,9 @@ PACKS = [
 ]
 
 
-@pytest.fixture(params=["SageMaker's network", "a network of our own"])
-def fleet(request, every_mode, every_mode_in_a_network):
-    return every_mode if request.param == "SageMaker's network" else every_mode_in_a_network
+@pytest.fixture(params=["every_mode", "every_mode_in_a_network", "in_subnets_that_exist"])
+def fleet(request):
+    return request.getfixturevalue(request.param)
 
 
 def test_nag_finds_nothing(fleet, tmp_path: Path):
@@ -44,6 +46,14 @@ def test_nag_would_find_a_wildcard(plan, deployment, tmp_path: Path):
 
 
 def test_cfn_lint_finds_nothing(fleet, synthesise):
-    for stack in synthesise(fleet, Options(images=True)).stacks:
-        findings = cfn_lint.lint_file(Path(stack.template_full_path))
-        assert [str(finding) for finding in findings] == []
+    templates = [stack.template_full_path for stack in synthesise(fleet, Options(images=True)).stacks]
+    findings = cfn_lint.lint_by_config(ManualArgs(templates=templates))
+    assert [str(finding) for finding in findings] == []
+
+
+def test_cfn_lint_would_find_a_fault(tmp_path: Path):
+    template = tmp_path / "template.json"
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": {"RetentionInDays": 2}}
+    template.write_text(json.dumps({"Resources": {"Logs": group}}))
+    (finding,) = cfn_lint.lint_by_config(ManualArgs(templates=[str(template)]))
+    assert "RetentionInDays" in str(finding) or "2 is not one of" in str(finding)

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from infra.image import DOCKERFILE
-from infra.images_stack import BUILDSPEC, IMAGES, REPOSITORY
+from infra.image_builder import BUILDSPEC
+from infra.image_repository import REPOSITORY
+from infra.images_stack import IMAGES
 from infra.options import DEFAULT_PLAN, Options
 from infra.plan import read_plan
 from rerank_toolkit import __version__

@@ -150,6 +150,11 @@ def in_a_network(every_mode_in_a_network, tmp_path_factory) -> list[Permission]:
     return _permissions(_synthesise(every_mode_in_a_network, tmp_path_factory.mktemp("in_a_network")))
 
 
+@pytest.fixture(scope="module")
+def in_shared_subnets(in_subnets_that_exist, tmp_path_factory) -> list[Permission]:
+    return _permissions(_synthesise(in_subnets_that_exist, tmp_path_factory.mktemp("in_shared_subnets")))
+
+
 def _synthesise(plan, folder: Path):
     app = new_app(str(folder))
     add_stacks(app, plan, Options(images=True))
@@ -175,6 +180,7 @@ def test_what_a_network_adds_is_listed(everywhere, in_a_network, snapshot):
 NO_RESOURCE = "IAM knows no resource for it"
 NO_NAME = "what is written there gets its name later, in a folder that is the deployment's alone"
 ITSELF = "in a key's own policy it is that key"
+PERHAPS_SHARED = "subnets may be another account's; no two have one id"
 INTERFACES = "arn:aws:ec2:us-east-1:${AWS::AccountId}:network-interface/*"
 JOB_LOGS = "arn:aws:logs:us-east-1:${AWS::AccountId}:log-group:/aws/sagemaker/TransformJobs:*"
 
@@ -190,6 +196,8 @@ WILDCARDS = {
         "ec2:CreateNetworkInterface ec2:CreateNetworkInterfacePermission ec2:DeleteNetworkInterface",
         "an interface has no name before it is made; the subnet says where",
     ),
+    ("ExecutionRole", "arn:aws:ec2:us-east-1:*:subnet/SUBNET"): ("ec2:CreateNetworkInterface", PERHAPS_SHARED),
+    ("ExecutionRole", "arn:aws:ec2:us-east-1:*:security-group/GROUP"): ("ec2:CreateNetworkInterface", PERHAPS_SHARED),
     ("ExecutionRole", JOB_LOGS): (
         "logs:CreateLogGroup logs:CreateLogStream logs:DescribeLogStreams logs:PutLogEvents",
         "streams of the group that SageMaker keeps for all transform jobs",
@@ -227,9 +235,9 @@ WILDCARDS = {
 """By who has it and on what: the actions, and why that can't be narrower."""
 
 
-def test_every_wildcard_is_one_with_a_written_reason(everywhere, in_a_network):
+def test_every_wildcard_is_one_with_a_written_reason(everywhere, in_a_network, in_shared_subnets):
     wild: dict[tuple[str, str], set[str]] = {}
-    for permission in (*everywhere, *in_a_network):
+    for permission in (*everywhere, *in_a_network, *in_shared_subnets):
         if permission.effect == "Allow" and ("*" in permission.action or "*" in permission.resource):
             resource = _without_names(permission)
             wild.setdefault((permission.holder, resource), set()).add(permission.action)
@@ -240,6 +248,7 @@ def test_every_wildcard_is_one_with_a_written_reason(everywhere, in_a_network):
 
 def _without_names(permission: Permission) -> str:
     resource = re.sub(r"\$\{RerankData:[^}]*Bucket[^}]*\}", "DATA", permission.resource)
+    resource = re.sub(r"subnet-\w+", "SUBNET", re.sub(r"sg-\w+", "GROUP", resource))
     return resource.replace(permission.stack, "STACK").replace(permission.stack.lower(), "STACK")
 
 
