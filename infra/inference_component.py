@@ -12,11 +12,12 @@ from constructs import Construct
 
 from infra.container import Container
 from infra.endpoint import Endpoint, add_endpoint, explain_missing_key
-from infra.instance_variant import ROUTING, ami_for, why_no_key
+from infra.hosting import ami_for
+from infra.instance_variant import ROUTING, why_no_key
 from infra.model import add_model
-from infra.network import VpcAccess
 from infra.scalable import widest_bounds
 from infra.served import MAIN
+from infra.vpc_access import VpcAccess
 from rerank_toolkit.catalog.instances import Instance, find_instance
 from rerank_toolkit.contracts.plan import Deployment
 
