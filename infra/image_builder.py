@@ -21,7 +21,7 @@ BUILDSPEC = Path(__file__).with_name("buildspec.json")
 
 
 @dataclass(frozen=True)
-class Builder:
+class Machine:
     """A kind of machine that images are built on: each builds for its own architecture."""
 
     name: str
@@ -33,9 +33,9 @@ class Builder:
     """Of a tag, between target and version."""
 
 
-BUILDERS = (
-    Builder("X86", "LINUX_CONTAINER", "aws/codebuild/amazonlinux-x86_64-standard:6.0", ("cpu", "gpu"), ""),
-    Builder("Arm", "ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:4.0", ("cpu",), "-arm64"),
+MACHINES = (
+    Machine("X86", "LINUX_CONTAINER", "aws/codebuild/amazonlinux-x86_64-standard:6.0", ("cpu", "gpu"), ""),
+    Machine("Arm", "ARM_CONTAINER", "aws/codebuild/amazonlinux-aarch64-standard:4.0", ("cpu",), "-arm64"),
 )
 
 
@@ -74,7 +74,7 @@ def build_role(scope: cdk.Stack, source: s3_assets.Asset, repository_arn: str, l
 
 def build_project(
     scope: Construct,
-    builder: Builder,
+    machine: Machine,
     *,
     source: s3_assets.Asset,
     role: iam.Role,
@@ -84,8 +84,8 @@ def build_project(
     variable = codebuild.CfnProject.EnvironmentVariableProperty
     project = codebuild.CfnProject(
         scope,
-        builder.name,
-        description=f"Builds {REPOSITORY} for {builder.name}: {', '.join(builder.targets)}",
+        machine.name,
+        description=f"Builds {REPOSITORY} for {machine.name}: {', '.join(machine.targets)}",
         service_role=role.role_arn,
         source=codebuild.CfnProject.SourceProperty(
             type="S3",
@@ -94,14 +94,14 @@ def build_project(
         ),
         artifacts=codebuild.CfnProject.ArtifactsProperty(type="NO_ARTIFACTS"),
         environment=codebuild.CfnProject.EnvironmentProperty(
-            type=builder.type,
+            type=machine.type,
             compute_type="BUILD_GENERAL1_MEDIUM",
-            image=builder.image,
+            image=machine.image,
             privileged_mode=True,
             environment_variables=[
                 variable(name="REPOSITORY", value=repository.attr_repository_uri),
-                variable(name="TARGET", value=builder.targets[0]),
-                variable(name="TAG", value=f"{builder.targets[0]}{builder.suffix}-{__version__}"),
+                variable(name="TARGET", value=machine.targets[0]),
+                variable(name="TAG", value=f"{machine.targets[0]}{machine.suffix}-{__version__}"),
             ],
         ),
         logs_config=codebuild.CfnProject.LogsConfigProperty(

@@ -12,7 +12,7 @@ from constructs import Construct
 
 from infra.foundation import environment
 from infra.image import LEFT_OUT, checkout
-from infra.image_builder import BUILDERS, Builder, build_project, build_role
+from infra.image_builder import MACHINES, Machine, build_project, build_role
 from infra.image_repository import REPOSITORY, image_repository
 from infra.log_group import log_group
 from infra.tags import tag
@@ -42,20 +42,20 @@ class ImagesStack(cdk.Stack):
         repository_arn = self.format_arn(service="ecr", resource="repository", resource_name=REPOSITORY)
         role = build_role(self, source, repository_arn, logs.attr_arn)
         repository = image_repository(self, role)
-        for builder in BUILDERS:
+        for machine in MACHINES:
             project = build_project(
-                self, builder, source=source, role=role, log_group_name=logs.ref, repository=repository
+                self, machine, source=source, role=role, log_group_name=logs.ref, repository=repository
             )
-            for target in builder.targets:
-                self._add_command(project, builder, target)
+            for target in machine.targets:
+                self._add_command(project, machine, target)
 
-    def _add_command(self, project: codebuild.CfnProject, builder: Builder, target: str) -> None:
+    def _add_command(self, project: codebuild.CfnProject, machine: Machine, target: str) -> None:
         words = ["aws", "codebuild", "start-build", "--region", self.region, "--project-name"]
-        variables = {"TARGET": target, "TAG": f"{target}{builder.suffix}-{__version__}"}
+        variables = {"TARGET": target, "TAG": f"{target}{machine.suffix}-{__version__}"}
         overrides = [f"name={name},value={value}" for name, value in variables.items()]
         cdk.CfnOutput(
             self,
-            f"Build{target.title()}{builder.name}",
+            f"Build{target.title()}{machine.name}",
             value=f"{shlex.join(words)} {project.ref} {shlex.join(['--environment-variables-override', *overrides])}",
             description=f"Builds {REPOSITORY}:{variables['TAG']}",
         )

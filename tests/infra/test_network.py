@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from infra.checks import check_plan
@@ -87,3 +88,16 @@ def test_without_a_network_a_model_is_in_no_vpc(render, deployment):
 )
 def test_a_faulty_network_is_refused_by_field(plan, deployment, field, network):
     assert [fault.field for fault in check_plan(plan(deployment(), network=network))] == [field]
+
+
+def test_serverless_is_refused_beside_a_network_for_it_runs_in_none(every_mode):
+    faults = check_plan(msgspec.structs.replace(every_mode, network=EXISTING))
+    position = [deployment.mode for deployment in every_mode.deployments].index("serverless")
+    (fault,) = faults
+    assert fault.field == f"deployments[{position}].mode"
+    assert "runs in no VPC" in fault.message
+
+
+def test_subnets_that_may_be_shared_are_named_by_id_alone(in_subnets_that_exist, synthesise):
+    template = json.dumps(synthesise(in_subnets_that_exist).get_stack_by_name("RerankInside").template)
+    assert f"arn:aws:ec2:us-east-1:*:subnet/{SUBNETS[0]}" in template
