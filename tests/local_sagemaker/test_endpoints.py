@@ -25,6 +25,7 @@ from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Endpoint
 from rerank_toolkit.local_sagemaker.sagemaker.fleets import Fleet, Member, Running, Traffic
 from rerank_toolkit.local_sagemaker.sagemaker.host import Host
 from rerank_toolkit.local_sagemaker.sagemaker.rollout import AT_ONCE
+from rerank_toolkit.local_sagemaker.sagemaker.transitions import Transitions
 
 from .conftest import IMAGE, LocalAws, endpoint_template, rerank
 
@@ -216,7 +217,7 @@ def test_an_update_that_meets_its_endpoints_deletion_leaves_no_container(
     clients = Clients(local_aws.document["endpoint_url"], "us-east-1")
     host = Host(clients, folder=tmp_path, mark="t", region="us-east-1")
     alarms = Alarms(clients, region="us-east-1", account="123456789012")
-    deployments = Deployments(host, alarms, longest_wait_s=0.0)
+    deployments = Deployments(host, Transitions(host, alarms, longest_wait_s=0.0))
     container = Container(small_bert, {}, log=tmp_path / "log", mark="tests", region="us-east-1")
     old = Fleet("old", (Member("only", {}, 1, running=Running(container, tmp_path / "unpacked")),))
     endpoint = Endpoint("met", "arn", "old", status="Updating", traffic=Traffic(old))

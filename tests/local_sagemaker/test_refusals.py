@@ -150,6 +150,27 @@ def test_all_faults_come_at_once(local_aws: LocalAws) -> None:
         assert said in str(raised.value)
 
 
+def test_an_endpoint_stays_of_its_kind(local_aws: LocalAws, model: str) -> None:
+    make_config(local_aws, "kind", variant(model))
+    make_endpoint(local_aws, "kind", "kind")
+    make_config(local_aws, "kind-async", variant(model), AsyncInferenceConfig=ASYNC)
+    make_config(local_aws, "kind-bare", BARE, ExecutionRoleArn=ROLE)
+    for config, said in (("kind-async", "become asynchronous"), ("kind-bare", "begin to host inference components")):
+        with pytest.raises(ClientError, match=said):
+            local_aws.client("sagemaker").update_endpoint(EndpointName="kind", EndpointConfigName=config)
+    with pytest.raises(ClientError, match="is not asynchronous; use InvokeEndpoint"):
+        local_aws.client("sagemaker-runtime").invoke_endpoint_async(EndpointName="kind", InputLocation="s3://models/a")
+    with pytest.raises(ClientError, match="hosts no inference components"):
+        invoke(local_aws, "kind", InferenceComponentName="any")
+    with pytest.raises(ClientError, match="Inference Components are not supported in this Endpoint"):
+        local_aws.client("sagemaker").create_inference_component(
+            InferenceComponentName="refused",
+            EndpointName="kind",
+            Specification={"ModelName": model, "ComputeResourceRequirements": {"MinMemoryRequiredInMb": 128}},
+        )
+    remove_endpoint(local_aws, "kind")
+
+
 def test_a_serverless_variant_takes_no_network_of_ones_own(local_aws: LocalAws, model_data: str) -> None:
     local_aws.client("sagemaker").create_model(
         ModelName="isolated",

@@ -13,8 +13,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rerank_toolkit.local_sagemaker.clients import Clients
+from rerank_toolkit.local_sagemaker.processes import ENDPOINT_MARK, find_marked
 from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Endpoint
-from rerank_toolkit.local_sagemaker.sagemaker.fleets import Fleet, Member, Traffic
+from rerank_toolkit.local_sagemaker.sagemaker.fleets import Fleet, Member, Replaced, Traffic
 from rerank_toolkit.local_sagemaker.sagemaker.host import Host
 from rerank_toolkit.local_sagemaker.sagemaker.watch import Watch
 from rerank_toolkit.local_sagemaker.settings import LocalSettings
@@ -149,6 +150,30 @@ def test_a_container_that_holds_too_much_or_is_idle_goes_and_comes_again(
                 assert (again, setup_s) == (container, 0.0)
     finally:
         host.stop([member], 1.0)
+
+
+def test_a_cold_start_that_meets_its_endpoints_end_leaves_no_container(
+    local_aws: LocalAws, model_data: str, tmp_path: Path
+) -> None:
+    mark = str(tmp_path)
+    clients = Clients(local_aws.document["endpoint_url"], "us-east-1")
+    host = Host(clients, folder=tmp_path, mark=mark, region="us-east-1")
+    model = {"Image": IMAGE, "ModelDataUrl": model_data}
+    member = Member("only", model, 1, serverless={"MemorySizeInMB": 1024, "MaxConcurrency": 1})
+
+    def use() -> None:
+        with host.use("ending", member):
+            raise AssertionError("it is gone")
+
+    with ThreadPoolExecutor(1) as threads:
+        cold_start = threads.submit(use)
+        eventually(lambda: find_marked(mark, ENDPOINT_MARK))
+        host.retire([member], 1.0)
+        with pytest.raises(Replaced):
+            cold_start.result(60)
+    with pytest.raises(Replaced):
+        use()
+    assert find_marked(mark, ENDPOINT_MARK) == []
 
 
 def test_settings_are_seconds() -> None:

@@ -19,6 +19,7 @@ from rerank_toolkit.local_sagemaker.sagemaker.sampler import Sampler
 from rerank_toolkit.local_sagemaker.sagemaker.scalable_targets import ScalableTargets
 from rerank_toolkit.local_sagemaker.sagemaker.transform import Transformer
 from rerank_toolkit.local_sagemaker.sagemaker.transform_jobs import TransformJobs
+from rerank_toolkit.local_sagemaker.sagemaker.transitions import Transitions
 from rerank_toolkit.local_sagemaker.sagemaker.watch import Watch
 from rerank_toolkit.local_sagemaker.settings import LocalSettings
 
@@ -33,12 +34,13 @@ class SageMaker:
         self._host = host
         self._tags = Tags()
         self._metrics = Metrics(clients)
+        transitions = Transitions(host, alarms, longest_wait_s=settings.longest_wait_s)
         asynchronous = AsyncInference(clients, host, self._metrics, region=region)
         self._models = Models(clients, self._tags, arns=arns)
         self._configs = EndpointConfigs(self._models, self._tags, arns=arns)
         self.endpoints = Endpoints(
             self._configs,
-            Deployments(host, alarms, longest_wait_s=settings.longest_wait_s),
+            Deployments(host, transitions),
             alarms,
             self._tags,
             asynchronous.make_queue,
@@ -49,10 +51,9 @@ class SageMaker:
             self._models,
             self.endpoints,
             host,
-            alarms,
+            transitions,
             self._tags,
             arns=arns,
-            longest_wait_s=settings.longest_wait_s,
         )
         self._jobs = TransformJobs(self._models, Transformer(clients, host), self._tags, arns=arns)
         self.runtime = Runtime(
@@ -92,4 +93,4 @@ class SageMaker:
         self._jobs.stop_all()
         members = [member for endpoint in self.endpoints.all() for member in Deployments.dismantle(endpoint)]
         members += [member for component in self.components.all() for member in Components.dismantle(component)]
-        self._host.stop(members, grace_s)
+        self._host.retire(members, grace_s)

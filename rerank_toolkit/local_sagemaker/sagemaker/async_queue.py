@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -9,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Condition, Thread
+
+logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
 """For requests that have waited too long while no instance takes any."""
@@ -123,6 +126,8 @@ class AsyncQueue:
         done = True
         try:
             done = self._work(request)
+        except Exception:  # a defect of ours must not stop the queue
+            logger.exception("asynchronous request %s", request.inference_id)
         finally:
             with self._change:
                 self._under_way -= 1

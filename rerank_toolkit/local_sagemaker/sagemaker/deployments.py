@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from threading import Thread
 from typing import Any
 
-from rerank_toolkit.local_sagemaker.alarms.watcher import Alarms
 from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Endpoint, Pending
 from rerank_toolkit.local_sagemaker.sagemaker.fleets import Fleet, Member
-from rerank_toolkit.local_sagemaker.sagemaker.host import START_FAILURES, Host
-from rerank_toolkit.local_sagemaker.sagemaker.rollout import Rollout, shift
-
-logger = logging.getLogger(__name__)
+from rerank_toolkit.local_sagemaker.sagemaker.host import Host
+from rerank_toolkit.local_sagemaker.sagemaker.rollout import Rollout
+from rerank_toolkit.local_sagemaker.sagemaker.transitions import Transitions, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +24,9 @@ class Change:
 
 
 class Deployments:
-    def __init__(self, host: Host, alarms: Alarms, *, longest_wait_s: float) -> None:
+    def __init__(self, host: Host, transitions: Transitions) -> None:
         self._host = host
-        self._alarms = alarms
-        self._longest_wait_s = longest_wait_s
+        self._transitions = transitions
 
     def deploy(
         self, endpoint: Endpoint, fleet: Fleet, rollout: Rollout, asynchronous: Mapping[str, Any] | None = None
@@ -57,14 +52,14 @@ class Deployments:
             endpoint.cancelled.set()
 
         def remove() -> None:
-            self._host.stop(self.dismantle(endpoint))
+            self._host.retire(self.dismantle(endpoint))
             forget()
 
         run(f"remove {endpoint.name}", remove)
 
     @staticmethod
     def dismantle(endpoint: Endpoint) -> list[Member]:
-        """Takes its members away, for the caller to stop."""
+        """Takes its members away, for the caller to retire."""
         endpoint.cancelled.set()
         if endpoint.queue is not None:
             endpoint.queue.close()
@@ -76,21 +71,20 @@ class Deployments:
     def _deploy(
         self, endpoint: Endpoint, fleet: Fleet, rollout: Rollout, asynchronous: Mapping[str, Any] | None
     ) -> None:
-        why = self._start(endpoint, fleet)
-        if why is None and endpoint.fleet is not None:
-            why = shift(
-                endpoint.traffic,
-                fleet,
-                rollout,
-                trouble=lambda scale: describe_dead(fleet.members) or self._alarms.ringing(rollout.alarms, scale=scale),
-                cancelled=endpoint.cancelled,
-                longest_wait_s=self._longest_wait_s,
-                tell=lambda stage: endpoint.pending.reach(stage) if endpoint.pending else None,
-            )
-            if why is not None:
-                self._settle(endpoint, "RollingBack", why)
+        why = self._transitions.move(
+            endpoint.traffic,
+            fleet,
+            fleet.everyone,
+            owner=endpoint.name,
+            rollout=rollout,
+            cancelled=endpoint.cancelled,
+            tell=lambda stage: endpoint.pending.reach(stage) if endpoint.pending else None,
+        )
         if why is not None:
-            self._host.stop(fleet.everyone, grace_s=None if endpoint.fleet else 1.0)
+            updating = endpoint.fleet is not None
+            if updating:
+                self._settle(endpoint, "RollingBack", why)
+            self._host.retire(fleet.everyone, None if updating else 1.0)
             self._settle(endpoint, "InService" if endpoint.fleet else "Failed", why)
             return
         with endpoint.lock:
@@ -104,44 +98,22 @@ class Deployments:
                 endpoint.settle("InService")
             endpoint.traffic.incoming, endpoint.traffic.share = None, 0.0
         if outdated is not None:
-            self._host.stop(outdated.everyone)
-
-    def _start(self, endpoint: Endpoint, fleet: Fleet) -> str | None:
-        """Why the fleet could not be started; None if it runs."""
-        try:
-            self._host.start(endpoint.name, fleet.everyone, endpoint.cancelled)
-        except Exception as error:  # whatever it is, it must end up in the endpoint's FailureReason
-            if not isinstance(error, START_FAILURES):
-                logger.exception("deploying endpoint %s", endpoint.name)
-            return str(error)
-        return None
+            self._host.retire(outdated.everyone)
 
     def _change(self, endpoint: Endpoint, changes: tuple[Change, ...]) -> None:
-        why = None
+        reasons = []
         for change in changes:
             member = change.member
-            before = member.count
-            try:
-                if change.count is not None:
-                    member.count = change.count
-                    if change.count == 0:
-                        self._host.stop([member])
-                    else:
-                        self._host.start(endpoint.name, [member], endpoint.cancelled)
-                if change.weight is not None:
-                    member.weight = change.weight
-                if change.serverless is not None:
-                    member.serverless = change.serverless
-            except Exception as error:  # as in _start
-                if not isinstance(error, START_FAILURES):
-                    logger.exception("changing endpoint %s", endpoint.name)
-                why = str(error)
-                member.count = before
-                if before == 0:
-                    self._host.stop([member], 1.0)
-            finally:
-                member.desired_weight = member.desired_count = None
-        self._settle(endpoint, "InService", why)
+            if change.count is not None:
+                reasons.append(
+                    self._transitions.resize(member, change.count, owner=endpoint.name, cancelled=endpoint.cancelled)
+                )
+            if change.weight is not None:
+                member.weight = change.weight
+            if change.serverless is not None:
+                member.serverless = change.serverless
+            member.desired_weight = member.desired_count = None
+        self._settle(endpoint, "InService", "; ".join(filter(None, reasons)) or None)
         if endpoint.queue is not None:
             endpoint.queue.wake()
 
@@ -152,16 +124,3 @@ class Deployments:
                 endpoint.settle(status, why)
                 if status != "RollingBack":
                     endpoint.pending = None
-
-
-def describe_dead(members: Iterable[Member]) -> str | None:
-    """Of the first container that has ended by itself, how; None if all run."""
-    for member in members:
-        running = member.running
-        if running is not None and not running.stopping and running.container.exit_code is not None:
-            return running.container.describe_exit()
-    return None
-
-
-def run(name: str, work: Callable[[], None]) -> None:
-    Thread(target=work, name=name, daemon=True).start()

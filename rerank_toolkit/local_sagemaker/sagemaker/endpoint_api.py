@@ -83,10 +83,7 @@ class Endpoints:
         kept = _retained(endpoint, request)
         fleet = self._fleet(endpoint.name, request["EndpointConfigName"], kept)
         asynchronous = self._configs.get(fleet.config).get("AsyncInferenceConfig")
-        if bool(asynchronous) != bool(endpoint.asynchronous):
-            raise ApiError(
-                "ValidationException", "an endpoint can't become asynchronous, or stop being it; make a new one"
-            )
+        refuse(_kind_faults(endpoint, fleet, asynchronous))
         self._check_types(endpoint, fleet)
         deployment = endpoint.deployment if request.get("RetainDeploymentConfig") else request.get("DeploymentConfig")
         deployment = self._check_deployment(endpoint, fleet, deployment)
@@ -193,6 +190,15 @@ class Endpoints:
                     f'Cannot update in-progress endpoint "{endpoint.arn}": it is {endpoint.status}.',
                 )
             endpoint.settle("Updating")
+
+
+def _kind_faults(endpoint: Endpoint, fleet: Fleet, asynchronous: Mapping[str, Any] | None) -> list[str]:
+    faults = []
+    if bool(asynchronous) != bool(endpoint.asynchronous):
+        faults.append("an endpoint can't become asynchronous, or stop being so; make another")
+    if endpoint.fleet and endpoint.hosts_components != fleet.hosts_components:
+        faults.append("an endpoint can't begin to host inference components, or stop; make another")
+    return faults
 
 
 def _retained(endpoint: Endpoint, request: Parameters) -> Kept:

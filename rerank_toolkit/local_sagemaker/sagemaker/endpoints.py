@@ -62,7 +62,7 @@ class Endpoint:
     def hosts_components(self) -> bool:
         """Whether its models are inference components."""
         fleet = self.fleet
-        return fleet is not None and any(member.model is None for member in fleet.members)
+        return fleet is not None and fleet.hosts_components
 
     @property
     def instances(self) -> int:

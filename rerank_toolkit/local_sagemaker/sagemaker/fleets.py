@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from threading import Condition, RLock
+from threading import Condition, Event, RLock
 from typing import Any, Generic, TypeVar
 
 from rerank_toolkit.local_sagemaker.sagemaker.container import Container
@@ -123,6 +123,8 @@ class Member:
     image: str | None = None
     """The container's, by its digest."""
     started: datetime | None = None
+    retired: Event = field(default_factory=Event)
+    """It shall have no container any more."""
     lock: RLock = field(default_factory=RLock)
     """For whoever starts or stops the container."""
     requests: int = 0
@@ -186,6 +188,11 @@ class Fleet:
     @property
     def everyone(self) -> tuple[Member, ...]:
         return (*self.members, *self.shadows)
+
+    @property
+    def hosts_components(self) -> bool:
+        """Whether its variants have no models, but room for inference components."""
+        return any(member.model is None for member in self.members)
 
     def pick(self, variant: str | None = None) -> Member | None:
         """The named variant, or one by weight; None if there is no such variant."""

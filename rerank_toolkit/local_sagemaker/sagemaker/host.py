@@ -17,7 +17,7 @@ from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.local_sagemaker.clients import Clients
 from rerank_toolkit.local_sagemaker.sagemaker.artifacts import ModelDataError, fetch
 from rerank_toolkit.local_sagemaker.sagemaker.container import Container, ContainerFailed
-from rerank_toolkit.local_sagemaker.sagemaker.fleets import Member, Running
+from rerank_toolkit.local_sagemaker.sagemaker.fleets import Member, Replaced, Running
 from rerank_toolkit.local_sagemaker.sagemaker.images import UnknownImage, check_image
 
 DEFAULT_STARTUP_S = 480.0
@@ -82,6 +82,13 @@ class Host:
         for thread in threads:
             thread.join()
 
+    def retire(self, members: Iterable[Member], grace_s: float | None = None) -> None:
+        """Stops the members' containers for good: no request that comes too late starts one again."""
+        retired = list(members)
+        for member in retired:
+            member.retired.set()
+        self.stop(retired, grace_s)
+
     def close(self) -> None:
         """From now on nothing is started."""
         with self._lock:
@@ -97,11 +104,16 @@ class Host:
                 running.stop(0.0)
             started = time.perf_counter()
             try:
-                self._launch(owner, member)
-                self._wait(member, Event())
+                if not member.retired.is_set():
+                    self._launch(owner, member)
+                    self._wait(member, member.retired)
             except BaseException:
                 self.stop([member], 0.0)
-                raise
+                if not member.retired.is_set():
+                    raise
+            if member.retired.is_set():
+                self.stop([member], 0.0)
+                raise Replaced
             return time.perf_counter() - started
 
     def _wait(self, member: Member, cancelled: Event) -> None:

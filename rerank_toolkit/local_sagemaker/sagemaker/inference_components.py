@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from rerank_toolkit.local_sagemaker.alarms.watcher import Alarms
 from rerank_toolkit.local_sagemaker.protocol import Action, ApiError, Parameters
 from rerank_toolkit.local_sagemaker.sagemaker.components import Component, member_of_component
-from rerank_toolkit.local_sagemaker.sagemaker.deployments import describe_dead, run
 from rerank_toolkit.local_sagemaker.sagemaker.endpoint_api import Endpoints
 from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Endpoint
 from rerank_toolkit.local_sagemaker.sagemaker.fleets import Member
-from rerank_toolkit.local_sagemaker.sagemaker.host import START_FAILURES, Host
+from rerank_toolkit.local_sagemaker.sagemaker.host import Host
 from rerank_toolkit.local_sagemaker.sagemaker.models import Models, container_faults
 from rerank_toolkit.local_sagemaker.sagemaker.records import Table, Tags, check_name, refuse
-from rerank_toolkit.local_sagemaker.sagemaker.rollout import Rollout, read_rollout, rollout_faults, shift
-
-logger = logging.getLogger(__name__)
+from rerank_toolkit.local_sagemaker.sagemaker.rollout import Rollout, read_rollout, rollout_faults
+from rerank_toolkit.local_sagemaker.sagemaker.transitions import Transitions, run
 
 _NOT_HERE = ("BaseInferenceComponentName", "Specifications")
 
@@ -29,17 +25,15 @@ class Components:
         models: Models,
         endpoints: Endpoints,
         host: Host,
-        alarms: Alarms,
+        transitions: Transitions,
         tags: Tags,
         *,
         arns: str,
-        longest_wait_s: float,
     ) -> None:
-        self._alarms = alarms
+        self._transitions = transitions
         self._models = models
         self._endpoints = endpoints
         self._host = host
-        self._longest_wait_s = longest_wait_s
         self._table: Table[Component] = Table("inference component", f"{arns}:inference-component", tags)
         endpoints.components_of = lambda endpoint: [entry.name for entry in self.on(endpoint)]
 
@@ -144,7 +138,7 @@ class Components:
             component.cancelled.set()
 
         def remove() -> None:
-            self._host.stop(self.dismantle(component))
+            self._host.retire(self.dismantle(component))
             self._table.remove(component.name)
 
         run(f"remove {component.name}", remove)
@@ -152,7 +146,7 @@ class Components:
 
     @staticmethod
     def dismantle(component: Component) -> list[Member]:
-        """Takes its members away, for the caller to stop."""
+        """Takes its members away, for the caller to retire."""
         with component.lock:
             component.cancelled.set()
             members = component.traffic.sides
@@ -168,67 +162,38 @@ class Components:
     ) -> None:
         """Brings the component to the member; `before` is the specification to which it goes back."""
         traffic = component.traffic
-        why = self._attempt(component, lambda: self._host.start(component.endpoint.name, [member], component.cancelled))
-        if why is None and traffic.present is not None:
-            why = shift(
-                traffic,
-                member,
-                rollout,
-                trouble=lambda scale: describe_dead([member]) or self._alarms.ringing(rollout.alarms, scale=scale),
-                cancelled=component.cancelled,
-                longest_wait_s=self._longest_wait_s,
-                tell=lambda _: None,
-            )
+        why = self._transitions.move(
+            traffic,
+            member,
+            [member],
+            owner=component.endpoint.name,
+            rollout=rollout,
+            cancelled=component.cancelled,
+            tell=lambda _: None,  # a component's description has no stages
+        )
         with component.lock:
+            outdated: Member | None = member
             if component.cancelled.is_set():
-                outdated: Member | None = member
+                pass
             elif why is not None:
-                outdated = member
-                if before is not None:
-                    component.specification = before
+                component.specification = before or component.specification
                 component.settle("InService" if traffic.present else "Failed", why)
             else:
                 outdated, traffic.present = traffic.present, member
                 component.settle("InService")
             traffic.incoming, traffic.share = None, 0.0
         if outdated is not None:
-            self._host.stop([outdated], None if why is None else 1.0)
+            self._host.retire([outdated])
 
     def _scale(self, component: Component, copies: int) -> None:
         member = component.traffic.present
-        if member is None:
-            with component.lock:
-                component.settle("Failed", component.failure)
-            return
-        before = member.count
-
-        def scale() -> None:
-            member.count = copies
-            if copies == 0:
-                self._host.stop([member])
-            else:
-                self._host.start(component.endpoint.name, [member], component.cancelled)
-
-        why = self._attempt(component, scale)
-        if why is not None:
-            member.count = before
-            if before == 0:
-                self._host.stop([member], 1.0)
+        why = component.failure
+        if member is not None:
+            why = self._transitions.resize(member, copies, owner=component.endpoint.name, cancelled=component.cancelled)
         with component.lock:
             if not component.cancelled.is_set():
-                component.desired_copies = member.count
-                component.settle("InService", why)
-
-    @staticmethod
-    def _attempt(component: Component, work: Callable[[], None]) -> str | None:
-        """Why it failed; None if it didn't."""
-        try:
-            work()
-        except Exception as error:  # whatever it is, it must end up in the component's FailureReason
-            if not isinstance(error, START_FAILURES):
-                logger.exception("placing %s", component.name)
-            return str(error)
-        return None
+                component.desired_copies = member.count if member else 0
+                component.settle("InService" if member else "Failed", why)
 
     @staticmethod
     def _begin(component: Component) -> None:

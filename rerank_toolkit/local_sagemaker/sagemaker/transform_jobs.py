@@ -9,11 +9,11 @@ from rerank_toolkit.catalog.instances import load_instances
 from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.local_sagemaker.protocol import Action, ApiError, Parameters
 from rerank_toolkit.local_sagemaker.sagemaker.artifacts import find_source
-from rerank_toolkit.local_sagemaker.sagemaker.deployments import run
 from rerank_toolkit.local_sagemaker.sagemaker.models import Models, environment_faults
 from rerank_toolkit.local_sagemaker.sagemaker.records import Table, Tags, check_name, refuse
 from rerank_toolkit.local_sagemaker.sagemaker.s3_uri import parse_s3_uri
 from rerank_toolkit.local_sagemaker.sagemaker.transform import DEFAULT_PAYLOAD_MB, Transformer, TransformJob
+from rerank_toolkit.local_sagemaker.sagemaker.transitions import run
 
 MOST_ENVIRONMENT_ENTRIES = 16
 """Of a job's own. botocore's service model, 1.44: TransformEnvironmentMap."""

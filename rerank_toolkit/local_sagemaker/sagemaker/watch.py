@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from threading import Thread
 
 from rerank_toolkit.local_sagemaker.sagemaker.components import Component
-from rerank_toolkit.local_sagemaker.sagemaker.deployments import describe_dead
 from rerank_toolkit.local_sagemaker.sagemaker.endpoints import Endpoint
 from rerank_toolkit.local_sagemaker.sagemaker.fleets import Member
 from rerank_toolkit.local_sagemaker.sagemaker.host import Host
+from rerank_toolkit.local_sagemaker.sagemaker.transitions import describe_dead
 from rerank_toolkit.local_sagemaker.sagemaker.usage import measure
 
 logger = logging.getLogger(__name__)
