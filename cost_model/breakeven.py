@@ -217,7 +217,7 @@ def _undominated(mode: Mode, candidates: Sequence[Candidate], workload: Workload
         return there
     there.sort(key=lambda candidate: candidate.host.rates[region].usd)
     demand = Demand.of(there)
-    figures = np.stack([demand.service, demand.deviation, demand.around], axis=1)
+    figures = np.stack([demand.service, demand.deviation, demand.work, demand.around], axis=1)
     transform = [candidate.host.instance is not None and candidate.host.instance.transform for candidate in there]
     kept: list[int] = []
     for at in range(len(there)):

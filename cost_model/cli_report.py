@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cost_model.cli_options import Asked
 from cost_model.question import answer
+from cost_model.simulate.announcing import on_compiling
 from rerank_toolkit.console import say, status
 from rerank_toolkit.contracts.errors import InvalidInput, NothingMeetsConstraints, ToolkitError
 from rerank_toolkit.contracts.faults import Fault
@@ -27,6 +28,7 @@ def report(*, out: Path, pictures: Path | None = None, asked: Asked | None = Non
         Folder to write each picture to as well, as an SVG file of its own.
     """
     _check(out, pictures)
+    on_compiling(say)
     try:
         from cost_model.report.html import draw_figures, page, picture  # half a second of Altair
         from cost_model.report.view import make_view

@@ -87,7 +87,8 @@ class Option(Shown, msgspec.Struct, frozen=True, kw_only=True):
     @property
     def documents_per_second(self) -> float:
         """When saturated, as many as run in the busiest hour."""
-        return round(self.sizing.count * self.workload.documents_per_request / self.sizing.compute, 2)
+        seconds = self.sizing.billed or self.sizing.work  # whoever is billed by the request takes one at a time
+        return round(self.sizing.count * self.workload.documents_per_request / seconds, 2)
 
     @property
     def cost_per_million_documents(self) -> Decimal:

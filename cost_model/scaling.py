@@ -15,7 +15,7 @@ import msgspec
 from cost_model.gpu import TOKEN_BUDGET, load_gpu_law
 from cost_model.hardware import Cause, Peak, engine_worth, engines_on, load_hardware, many_cores
 from cost_model.service_time.law import Law
-from cost_model.service_time.layout import lay_out
+from cost_model.service_time.request import alone_seconds
 from cost_model.service_time.speed import Speed
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.models import Model
@@ -45,11 +45,19 @@ class Scaled(msgspec.Struct, frozen=True, kw_only=True):
     engines: int
     alone_s: float
     """Compute seconds of a request that has this machine to itself."""
+    saturated_s: float
+    """What a request takes of this machine's time where others are always there: for all that is computed, tokenised
+    and waited for meanwhile."""
     law: Law | None
     """Of a batch on one of its engines; None on a GPU that was not measured."""
     causes: tuple[Cause, ...]
     streaming: float = 1.0
     """By what factor reading the weights is slower than computing with them; 1 where it isn't."""
+
+    @property
+    def engine_share(self) -> float:
+        """Of its speed with one request, what an engine has with several; 1 on a GPU that was not measured."""
+        return self.speed.measured.engine_share if self.law else 1.0
 
     @property
     def basis(self) -> str:
@@ -89,6 +97,7 @@ def measured_here(speed: Speed) -> Scaled:
         ratio=1.0,
         engines=speed.measured.profile.workers,
         alone_s=speed.moments.alone_s,
+        saturated_s=_among_others(speed),
         law=speed.measured.law,
         causes=_of_law(speed),
     )
@@ -109,15 +118,19 @@ def scale(
     here = peak.core_gflops * engine_worth(peak.cores, has)
     of_engine = speed.work_ratio * fast / here
     moments = speed.moments
-    streaming, memory = _streaming(model, dtype, peak, has, of_engine * moments.compute_s * had / moments.batches)
-    law = _times(speed.measured.law, of_engine * streaming)
+    streaming, memory = _streaming(model, dtype, peak, has, of_engine * moments.compute_s * had / moments.passes)
+    slower = of_engine * streaming
+    alone_s = alone_seconds(
+        speed.measured.law, workload, model.max_tokens, engines=has, token_budget=profile.token_budget
+    )
     return _scaled(
         speed,
         peak,
-        ratio=of_engine * streaming * had / has,
+        ratio=slower * had / has,
         engines=has,
-        alone_s=_alone_s(law, workload, model, has, profile.token_budget),
-        law=law,
+        alone_s=slower * alone_s,
+        saturated_s=slower * had / has * _among_others(speed),
+        law=_times(speed.measured.law, slower),
         streaming=streaming,
         causes=[
             *_of_law(speed),
@@ -129,22 +142,22 @@ def scale(
     )
 
 
-def _streaming(model: Model, dtype: Dtype, peak: Peak, engines: int, batch_s: float) -> tuple[float, list[Cause]]:
-    """By what factor reading the weights once takes longer than a batch's compute, at least 1; and its interval."""
+def _streaming(model: Model, dtype: Dtype, peak: Peak, engines: int, pass_s: float) -> tuple[float, list[Cause]]:
+    """By what factor reading the weights once takes longer than a pass's compute, at least 1; and its interval."""
     if peak.bandwidth is None:
         return 1.0, []
     gigabytes = encoder_parameters(model.shape) * BYTES[dtype] / 1e9
     usual, slow, fast = (
-        max(1.0, gigabytes / (gb_s * peak.cores / engines) / batch_s)
+        max(1.0, gigabytes / (gb_s * peak.cores / engines) / pass_s)
         for gb_s in (peak.bandwidth.gb_s, peak.bandwidth.low, peak.bandwidth.high)
     )
     return usual, [Cause("memory bandwidth", fast / usual, slow / usual)]
 
 
 def _from_gpu(speed: Speed, peak: Peak) -> Scaled:
-    """From one GPU to another: what a batch costs whatever its size is its launch, the rest goes by the peaks."""
+    """From one GPU to another: what a pass costs whatever its size is its launch, the rest goes by the peaks."""
     there, moments = speed.measured.peak, speed.moments
-    launch = min(speed.measured.law.per_batch * moments.batches / moments.compute_s, 1.0)
+    launch = min(speed.measured.law.per_pass * moments.passes / moments.compute_s, 1.0)
 
     def times(rest: float) -> float:
         return speed.work_ratio * (launch + (1 - launch) * rest)
@@ -155,14 +168,23 @@ def _from_gpu(speed: Speed, peak: Peak) -> Scaled:
         other = times(there.bandwidth.gb_s / peak.bandwidth.gb_s) / ratio
         causes.append(Cause("by memory bandwidth instead of by peak", min(1.0, other), max(1.0, other)))
     law = _times(speed.measured.law, ratio)
-    return _scaled(speed, peak, ratio=ratio, engines=1, alone_s=moments.alone_s * ratio, law=law, causes=causes)
+    return _scaled(
+        speed,
+        peak,
+        ratio=ratio,
+        engines=1,
+        alone_s=moments.alone_s * ratio,
+        saturated_s=_among_others(speed) * ratio,
+        law=law,
+        causes=causes,
+    )
 
 
 def _by_gpu_law(speed: Speed, model: Model, workload: Workload, peak: Peak) -> Scaled:
     assumed, law = load_hardware().assumed, load_gpu_law()
     raw = workload.length_moments(model.max_tokens)
     documents = workload.documents_per_request
-    batches = lay_out(round(documents), raw[1], engines=1, token_budget=TOKEN_BUDGET).batches
+    batches = max(1, math.ceil(documents / max(1, TOKEN_BUDGET // raw[1])))
     each = documents / batches
     of_batch = law.seconds(model.shape, sequences=each, tokens=each * raw[1], squared_tokens=each * raw[2], peak=peak)
     seconds = batches * of_batch / assumed.gpu_derating
@@ -173,6 +195,7 @@ def _by_gpu_law(speed: Speed, model: Model, workload: Workload, peak: Peak) -> S
         ratio=seconds / speed.moments.compute_s,
         engines=1,
         alone_s=seconds,
+        saturated_s=seconds,
         law=None,
         causes=[
             Cause(f"torch at {assumed.gpu_derating:g} of TensorRT's speed", fast, slow),
@@ -189,6 +212,7 @@ def _scaled(
     ratio: float,
     engines: int,
     alone_s: float,
+    saturated_s: float,
     law: Law | None,
     causes: Iterable[Cause],
     streaming: float = 1.0,
@@ -204,10 +228,16 @@ def _scaled(
         ratio_high=ratio * math.exp(slow),
         engines=engines,
         alone_s=alone_s,
+        saturated_s=saturated_s,
         law=law,
         causes=known,
         streaming=streaming,
     )
+
+
+def _among_others(speed: Speed) -> float:
+    """Of a request, on the measured machine."""
+    return speed.moments.saturated_s / speed.measured.engine_share
 
 
 def _of_law(speed: Speed) -> list[Cause]:
@@ -230,15 +260,8 @@ def _beyond(speed: Speed) -> list[Cause]:
 def _times(law: Law, ratio: float) -> Law:
     return msgspec.structs.replace(
         law,
-        per_batch=law.per_batch * ratio,
+        per_pass=law.per_pass * ratio,
         per_sequence=law.per_sequence * ratio,
         per_token=law.per_token * ratio,
         per_squared_token=law.per_squared_token * ratio,
     )
-
-
-def _alone_s(law: Law, workload: Workload, model: Model, engines: int, token_budget: int) -> float:
-    raw = workload.length_moments(model.max_tokens)
-    layout = lay_out(round(workload.documents_per_request), raw[1], engines=engines, token_budget=token_budget)
-    of_one = law.per_sequence + law.per_token * raw[1] + law.per_squared_token * raw[2]
-    return law.per_batch * layout.longest_batches + layout.longest_documents * of_one

@@ -41,6 +41,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """Mean compute of a request, all engines of the machine at work."""
     deviation: Array
     """Its standard deviation."""
+    work: Array
+    """Mean of what a request takes of the machine's time where others are always there: what capacity goes by."""
     around: Array
     """Mean time beyond queue and that: transport, tokenising, and what a request alone loses with engines idle."""
     start: Array
@@ -56,6 +58,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             service=service,
             deviation=np.array([moments.deviation_s * scaled.ratio for moments, scaled, _ in rows]),
+            work=np.array([scaled.saturated_s for _, scaled, _ in rows]),
             around=np.array([moments.around_s for moments, _, _ in rows]) + np.maximum(alone - service, 0.0),
             start=np.array([np.nan if start is None else start * scaled.ratio for _, scaled, start in rows]),
         )
@@ -94,8 +97,8 @@ class Sizing(msgspec.Struct, frozen=True, kw_only=True):
     cold: float
     billed: float
     spilled: float
-    compute: float
-    """Mean compute of a request."""
+    work: float
+    """Mean of what a request takes of a busy machine's time."""
     p50: float
     p95: float
     p99: float
@@ -120,7 +123,7 @@ def size_rows(sizes: Sizes, demand: Demand, workload: Workload, *, only_limits: 
         sizes.cold,
         sizes.billed,
         sizes.spilled,
-        demand.service,
+        demand.work,
         p50,
         p95,
         p99,
@@ -136,7 +139,7 @@ def size_rows(sizes: Sizes, demand: Demand, workload: Workload, *, only_limits: 
             cold=cold,
             billed=billed,
             spilled=spilled,
-            compute=compute,
+            work=work,
             p50=p50,
             p95=p95,
             p99=p99,
@@ -153,7 +156,7 @@ def size_rows(sizes: Sizes, demand: Demand, workload: Workload, *, only_limits: 
             cold,
             billed,
             spilled,
-            compute,
+            work,
             p50,
             p95,
             p99,

@@ -37,10 +37,10 @@ def size(demand: Demand, workload: Workload) -> Sizes:
     for rate, hours in zip(distinct.tolist(), times.tolist(), strict=True):
         if rate == 0:
             continue
-        share, waits = up_time(rate, demand.service, bearable)
+        share, waits = up_time(rate, demand.work, bearable)
         up += share * hours
         cold += waits * rate * hours
-    load = workload.peak_rate * demand.service
+    load = workload.peak_rate * demand.work
     count = np.maximum(np.ceil(load / bearable - 1e-9), 1.0)
     cold = cold / float(rates.sum())
     nothing = np.zeros_like(load)
@@ -64,13 +64,14 @@ def bearable_utilisation(demand: Demand, workload: Workload) -> Array:
     return np.where(alone > 0, np.minimum(alone, workload.max_utilisation), workload.max_utilisation)
 
 
-def up_time(rate: float, service: Array, bearable: Array) -> tuple[Array, Array]:
-    """Instances that are paid for on average (n,), and the share of requests that wait for a start."""
+def up_time(rate: float, work: Array, bearable: Array) -> tuple[Array, Array]:
+    """Instances that are paid for on average (n,), and the share of requests that wait for a start; `work` is what each
+    takes of an instance."""
     delays = load_delays()
     setup = delays.async_.wake_s + delays.instance.start_s
-    load = rate * service
+    load = rate * work
     several = np.ceil(load / bearable - 1e-9)
-    busy_period = service / (1 - np.minimum(load, bearable))
+    busy_period = work / (1 - np.minimum(load, bearable))
     # Times of a cycle × the probability that an idle period outlasts the delay, for they overflow without it.
     ends = np.exp(-rate * delays.tracking.in_s)
     paid = ends * (delays.instance.start_s + (1 + rate * setup) * busy_period) + (1 - ends) * (1 / rate + busy_period)

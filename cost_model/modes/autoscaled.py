@@ -58,10 +58,10 @@ def size(demand: Demand, workload: Workload) -> Sizes:
     bearable = knee_utilisation(demand, workload, limit_s)
     tracked = safety(workload) * bearable
     rates = np.asarray(workload.hourly_rates, dtype=float)  # (168,)
-    hourly = instances_by_hour(rates, tracked / demand.service)  # (n, 168)
+    hourly = instances_by_hour(rates, tracked / demand.work)  # (n, 168)
     busiest = (rates / hourly).argmax(axis=1)
     at = np.arange(len(hourly))
-    count, load = hourly[at, busiest], rates[busiest] * demand.service
+    count, load = hourly[at, busiest], rates[busiest] * demand.work
     most = hourly.max(axis=1)
     nothing = np.zeros_like(load)
     return Sizes(
@@ -69,7 +69,7 @@ def size(demand: Demand, workload: Workload) -> Sizes:
         least=hourly.min(axis=1),
         hours=paid_hours(hourly) * MONTH_HOURS / rates.size,
         utilisation=load / count,
-        headroom=lambda: MOST_INSTANCES * most * bearable / (workload.peak_rate * demand.service) - 1,
+        headroom=lambda: MOST_INSTANCES * most * bearable / (workload.peak_rate * demand.work) - 1,
         cold=nothing,
         billed=nothing,
         spilled=nothing,
@@ -114,7 +114,7 @@ def target(candidate: Candidate, workload: Workload) -> Target:
     limit_s = limit_of(workload, load_limits().realtime.timeout_s)
     alone = float(knee_alone(demand, workload, limit_s)[0])
     bearable = float(knee_utilisation(demand, workload, limit_s)[0])
-    rate, factor = bearable / float(demand.service[0]), safety(workload)
+    rate, factor = bearable / float(demand.work[0]), safety(workload)
     invocations = math.floor(rate * 60 * factor * 100) / 100
     limited = f"p{workload.slo_percentile:g} ≤ {limit_s * 1000:,.0f} ms"
     if alone <= 0:
@@ -127,7 +127,7 @@ def target(candidate: Candidate, workload: Workload) -> Target:
         invocations=invocations,
         formula=(
             f"{METRIC} = {rate:.4g} requests/s per instance at {kept} "
-            f"(a request computes for {float(demand.service[0]) * 1000:,.0f} ms) × 60 × {factor:.2f}, a safety factor "
+            f"(a request takes {float(demand.work[0]) * 1000:,.0f} ms of its time) × 60 × {factor:.2f}, a safety factor "
             f"for what the load grows by in the {load_delays().tracking.out_s + load_delays().instance.start_s:,.0f} s "
             "before new instances answer"
         ),

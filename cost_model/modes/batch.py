@@ -34,7 +34,7 @@ def size(demand: Demand, workload: Workload) -> Sizes:
     delays = load_delays()
     period = delays.batch.period_s
     start = delays.instance.start_s
-    work = workload.mean_rate * period * demand.service  # compute seconds of a job
+    work = workload.mean_rate * period * demand.work  # seconds of a job on one instance
     count = np.maximum(np.ceil(work / (workload.max_utilisation * period - start) - 1e-9), 1.0)
     seconds = start + work / count  # of a job, on each instance
     nothing = np.zeros_like(work)

@@ -33,7 +33,7 @@ def size(demand: Demand, workload: Workload) -> Sizes:
 def use(candidate: Candidate, sizing: Sizing, workload: Workload) -> list[usage.Item]:
     vcpu = Decimal(repr(candidate.host.vcpu))
     seconds = Decimal(sizing.count * MONTH_HOURS * 3600)
-    at_work = min(workload.requests_per_month * Decimal(repr(sizing.compute)), seconds)
+    at_work = min(workload.requests_per_month * Decimal(repr(sizing.work)), seconds)
     return [
         usage.AzureContainerApps(
             vcpu_seconds=at_work * vcpu,

@@ -11,9 +11,9 @@ from rerank_toolkit.catalog.limits import RequestLimits
 
 def too_much(candidate: Candidate, workload: Workload, limits: RequestLimits, name: str) -> Unknown | None:
     """Why a request of the workload is too large or takes too long even alone, if so."""
-    if workload.request_bytes > limits.payload_bytes:
-        return Unknown(f"a request is larger than the {limits.payload_mb} MB that {name} takes")
-    seconds = candidate.speed.moments.compute_s * candidate.ratio
+    if workload.largest_request_bytes > limits.payload_bytes:
+        return Unknown(f"the largest requests are larger than the {limits.payload_mb} MB that {name} takes")
+    seconds = candidate.scaled.alone_s
     if seconds > limits.timeout_s:
         return Unknown(
             f"a request would take {seconds:.0f} s; {name} ends one after {limits.timeout_s} s",

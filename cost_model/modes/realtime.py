@@ -28,7 +28,7 @@ def size(demand: Demand, workload: Workload) -> Sizes:
 
 def always_on(demand: Demand, workload: Workload, timeout_s: float) -> Sizes:
     """The fewest that keep the limits in the busiest hour, all month."""
-    load = workload.peak_rate * demand.service
+    load = workload.peak_rate * demand.work
     limit_s = limit_of(workload, timeout_s)
     count = fewest_instances(demand, workload, limit_s, load)
     nothing = np.zeros_like(load)

@@ -38,11 +38,11 @@ def capacity(option: Option) -> float | None:
     size accepts.
     """
     demand = Demand.of([option.candidate])
-    service, around = float(demand.service[0]), float(demand.around[0])
     if option.mode in ALWAYS_ON:
-        return BUSIEST * option.count / service
+        return BUSIEST * option.count / float(demand.work[0])
     if option.mode in BY_REQUEST:
-        return load_for(REFUSED, option.count, bursts(option.workload)) / (service + around)
+        held = float(demand.service[0] + demand.around[0])
+        return load_for(REFUSED, option.count, bursts(option.workload)) / held
     return None
 
 
@@ -51,7 +51,7 @@ def load_curve(option: Option, rates: Array) -> Curve:
     demand = Demand.of([option.candidate] * len(rates))
     if option.mode in ALWAYS_ON:
         count = np.full_like(rates, option.count)
-        times = respond(demand, option.workload, count, rates * demand.service)
+        times = respond(demand, option.workload, count, rates * demand.work)
     else:
 
         def times(share: float) -> Array:

@@ -1,10 +1,11 @@
 """How long a request takes: a law fitted to a measured profile, in the terms of the container's own scheduling.
 
-    workload ─► moments ◄─ law ◄─ layout ◄─ profile
+    workload ─► moments ◄─ law ◄─ layout, passes ◄─ profile
                    └─► speed ─► (cost_model.scaling) ─► another machine
 
-A request is cut into batches (`layout`), a batch takes an engine what the `law` says, and a workload's mean request
-follows from both (`request`). `find_speed` takes the profile that tells most of a model.
+A request is cut into batches (`layout`) and a batch into `passes`; they take an engine what the `law` says, and a
+workload's mean request follows (`request`), alone and among others (`saturation`). `find_speed` takes the profile that
+tells most of a model.
 """
 
 from cost_model.service_time.law import Law, fit

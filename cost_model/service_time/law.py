@@ -1,9 +1,10 @@
-"""The law of a batch, by least squares from a profile's cells.
+"""The law of batches, by least squares from a profile's cells.
 
-    seconds = a + b · sequences + c · tokens + d · sum of squared tokens
+    seconds = a · passes + b · sequences + c · tokens + d · sum of squared tokens
 
-on one engine, with non-negative coefficients: a batch, a sequence, a token and a pair of tokens each cost something
-or nothing. A measured request is as long as the batches of its busiest engine, which the container's policy tells.
+on one engine, with non-negative coefficients: a pass, a sequence, a token and a pair of tokens each cost something or
+nothing. Tokens are those that the engine computes, padding among them (`passes`). A measured request is as long as the
+batches of its busiest engine, which the container's policy tells (`layout`).
 
 Short documents alone don't tell what a pair of tokens costs: among them it can't be told from a token. Then c and d
 are one coefficient, in the proportion of their FLOPs, a FLOP of attention taking ATTENTION times as long as another.
@@ -14,12 +15,15 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import combinations
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from cost_model.service_time.layout import lay_out
+from cost_model.service_time.passes import Load
 from rerank_toolkit.catalog.shapes import Shape, flops_terms
 from rerank_toolkit.contracts.profile import Cell
 
@@ -33,15 +37,16 @@ TELLING_TOKENS = 300
 """Of the longest measured document: below, attention is too small a part of the time to be fitted apart."""
 
 ATTENTION = 2.0
-"""Time of a FLOP of attention over that of another: 1.5 to 2.1 in the laws of our own profiles, more of DeBERTa,
-whose relative positions cost by the pair what its FLOPs count by the token."""
+ATTENTION_BY_POSITION = 7.5
+"""Time of a FLOP of attention over that of another: 1.8 to 2.4 in the laws of our own profiles, and 7.5 and 7.8 in
+those of DeBERTa, whose relative positions cost by the pair what its FLOPs count by the token."""
 
 
 class Law(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of a batch on one engine while all of them work, and the seconds around a request that no faster
-    processor takes away."""
+    """Seconds of an engine while all of them work, and the seconds around a request that no faster processor takes
+    away."""
 
-    per_batch: float
+    per_pass: float
     per_sequence: float
     per_token: float
     per_squared_token: float
@@ -50,22 +55,28 @@ class Law(msgspec.Struct, frozen=True, kw_only=True):
     around_per_token: float
     error: float
     """Root mean square of the relative residuals of a request's compute seconds, over the profile's cells."""
+    padded: bool
+    """Whether the engine pads the documents of a pass to the longest of them, as OpenVINO does."""
 
-    def batch_seconds(self, sequences: float, tokens: float, squared_tokens: float) -> float:
+    def seconds(self, load: Load) -> float:
+        """Of one engine."""
         return (
-            self.per_batch
-            + self.per_sequence * sequences
-            + self.per_token * tokens
-            + self.per_squared_token * squared_tokens
+            self.per_pass * load.passes
+            + self.per_sequence * load.sequences
+            + self.per_token * load.tokens
+            + self.per_squared_token * load.squared_tokens
         )
+
+    def around_seconds(self, tokens: float) -> float:
+        """Of a request of so many tokens, beyond queue and compute."""
+        return self.around_per_request + self.around_per_token * tokens
 
     def request_seconds(self, cell: Cell, *, engines: int, token_budget: int) -> float:
         """Compute seconds of the cell's request, alone on the server."""
-        batches, sequences, tokens, squares = _features(cell, engines, token_budget)
-        return batches * self.per_batch + self.batch_seconds(sequences, tokens, squares) - self.per_batch
+        return self.seconds(_load(cell, engines, token_budget, padded=self.padded))
 
 
-def fit(cells: Sequence[Cell], *, shape: Shape, engines: int, token_budget: int) -> Law:
+def fit(cells: Sequence[Cell], *, shape: Shape, engines: int, token_budget: int, padded: bool) -> Law:
     """The law through the cells of a server with so many engines, by non-negative least squares on relative residuals.
 
     Relative, because a profile spans milliseconds to minutes and the short requests matter as much. Raises
@@ -76,7 +87,7 @@ def fit(cells: Sequence[Cell], *, shape: Shape, engines: int, token_budget: int)
     if len(cells) < TERMS:
         raise ValueError(f"has {len(cells)} cells; a law of {TERMS} terms needs at least {TERMS}")
     terms = _terms(cells, shape)
-    features = np.array([_features(cell, engines, token_budget) for cell in cells]) @ terms
+    features = np.array([_load(cell, engines, token_budget, padded=padded) for cell in cells]) @ terms
     found, residuals = solve(features, np.array([cell.inference_ms / 1000 for cell in cells]))
     compute = terms @ found
     around, _ = solve(
@@ -84,30 +95,30 @@ def fit(cells: Sequence[Cell], *, shape: Shape, engines: int, token_budget: int)
         np.array([max(cell.latency_ms - cell.inference_ms - cell.queue_ms, 0.01) / 1000 for cell in cells]),
     )
     return Law(
-        per_batch=float(compute[0]),
+        per_pass=float(compute[0]),
         per_sequence=float(compute[1]),
         per_token=float(compute[2]),
         per_squared_token=float(compute[3]),
         around_per_request=float(around[0]),
         around_per_token=float(around[1]),
         error=float(np.sqrt(np.mean(residuals**2))),
+        padded=padded,
     )
 
 
-def cross_errors(cells: Sequence[Cell], *, shape: Shape, engines: int, token_budget: int) -> list[float]:
+def cross_errors(cells: Sequence[Cell], *, shape: Shape, engines: int, token_budget: int, padded: bool) -> list[float]:
     """Relative errors of the cells' seconds, each by the law of all others. Raises ValueError as `fit`."""
     errors = []
     for left_out in cells:
-        law = fit(
-            [cell for cell in cells if cell is not left_out], shape=shape, engines=engines, token_budget=token_budget
-        )
+        others = [cell for cell in cells if cell is not left_out]
+        law = fit(others, shape=shape, engines=engines, token_budget=token_budget, padded=padded)
         predicted = law.request_seconds(left_out, engines=engines, token_budget=token_budget)
         errors.append(predicted / (left_out.inference_ms / 1000) - 1)
     return errors
 
 
 def _terms(cells: Sequence[Cell], shape: Shape) -> NDArray[np.float64]:
-    """From batches, sequences, tokens and squares (4, terms) to what the cells can tell apart."""
+    """From a load (4, terms) to what the cells can tell apart."""
     import numpy as np  # noqa: PLC0415
 
     if max(cell.tokens_per_document for cell in cells) >= TELLING_TOKENS:
@@ -115,7 +126,8 @@ def _terms(cells: Sequence[Cell], shape: Shape) -> NDArray[np.float64]:
     of_token, of_square = flops_terms(shape, statistics.mean(cell.tokens_per_document for cell in cells))
     tied = np.zeros((TERMS, TERMS - 1))
     tied[0, 0] = tied[1, 1] = tied[2, 2] = 1.0
-    tied[3, 2] = ATTENTION * of_square / of_token
+    attention = ATTENTION_BY_POSITION if shape.relative_positions else ATTENTION
+    tied[3, 2] = attention * of_square / of_token
     return tied
 
 
@@ -147,15 +159,23 @@ def solve(
     return best / scale, weighted @ best - target
 
 
-def _features(cell: Cell, engines: int, token_budget: int) -> tuple[float, float, float, float]:
-    """Batches, sequences, tokens and squared tokens of the engine that is busy longest with the cell's request."""
+def _load(cell: Cell, engines: int, token_budget: int, *, padded: bool) -> Load:
+    """Of the engine that is busy longest with the cell's request."""
+    return lay_out(_lengths(cell), engines=engines, token_budget=token_budget, padded=padded).longest
+
+
+def _lengths(cell: Cell) -> tuple[float, ...]:
+    """Tokens of each document, the longest first, as far as a cell tells: documents that were meant to be alike, as
+    normally spread about their mean as their sum of squares says."""
     mean = cell.tokens / cell.documents
-    spread = math.sqrt(max(cell.sum_squared_tokens / cell.documents - mean * mean, 0.0))
-    layout = lay_out(cell.documents, mean, engines=engines, token_budget=token_budget, spread=spread)
-    share = layout.longest_documents / cell.documents
-    return (
-        float(layout.longest_batches),
-        float(layout.longest_documents),
-        cell.tokens * share,
-        cell.sum_squared_tokens * share,
-    )
+    deviation = math.sqrt(max(cell.sum_squared_tokens / cell.documents - mean * mean, 0.0))
+    return tuple(max(1.0, round(mean + deviation * place)) for place in _normal_places(cell.documents))
+
+
+@lru_cache(maxsize=64)
+def _normal_places(count: int) -> tuple[float, ...]:
+    """So many values of mean 0 and deviation 1, normally spread, the greatest first."""
+    normal = NormalDist()
+    values = [normal.inv_cdf((at + 0.5) / count) for at in reversed(range(count))]
+    deviation = math.sqrt(sum(value * value for value in values) / count) or 1.0
+    return tuple(value / deviation for value in values)

@@ -1,56 +1,59 @@
-"""How the container's policy cuts a request into batches when it has all engines to itself.
+"""How the container's policy lays out a request that has all engines to itself.
 
-What `rerank_toolkit.scheduling` does with one request of equally long documents, in arithmetic: a law is fitted to
-dozens of cells and asked for hundreds of options, and the policy itself would take too long for that.
+What `rerank_toolkit.scheduling` does with one request in an empty queue, in arithmetic: what is queued is shared out
+between the engines, the longest documents first. Many engines have few documents each, so that no batch is like another
+and the longest document may take as long as all the others do: what matters is how lengths are spread, and not only
+their mean.
 """
 
 from __future__ import annotations
 
 import heapq
-import math
 from functools import lru_cache
 
 import msgspec
 
+from cost_model.service_time.passes import PASS_COST, Load, load_of
 from rerank_toolkit.scheduling import SMALLEST_SHARE
-
-PASS_TOKENS = 60
-"""What a batch costs an engine besides its tokens, in tokens: only who is free next depends on it."""
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """Batches and documents; those of the engine that is busy longest decide when the request is answered."""
-
+    loads: tuple[Load, ...]
+    """Of each engine that has any; the last that has done decides when the request is answered."""
+    longest: Load
+    """Of the one that has done last, by tokens."""
     batches: int
     """Of all engines."""
-    longest_batches: int
-    longest_documents: int
+
+    @property
+    def together(self) -> Load:
+        """Of all engines."""
+        return Load.sum(self.loads)
 
 
 @lru_cache(maxsize=4096)
-def lay_out(documents: int, tokens: float, *, engines: int, token_budget: int, spread: float = 0.0) -> Layout:
-    """`documents` of `tokens` each, alone on a server: what is queued is shared out between the engines, each batch
-    being a share of what is left, at most the budget.
+def lay_out(lengths: tuple[float, ...], *, engines: int, token_budget: int, padded: bool) -> Layout:
+    """Documents of so many tokens, the longest first, alone on a server.
 
-    `spread` is by how many tokens documents differ that are meant to be alike: the longest go first, so a share may be
-    full with one fewer.
+    An engine that is free takes a share of what is left, at most the budget. Who is free next goes by tokens, a pass
+    counting as PASS_COST of them.
     """
-    full = max(1, int(token_budget // tokens))
-    # While there is plenty for all, every batch is a full one, and the engines go in step.
-    plenty = documents * tokens - 2 * engines * max(token_budget, tokens)
-    rounds = max(0, int(plenty // (engines * full * tokens)))
-    left = documents - rounds * engines * full
-    batches, taken = [rounds] * engines, [rounds * full] * engines
     free = [(0.0, engine) for engine in range(engines)]
-    ends = [0.0] * engines
-    while left:
-        at, engine = heapq.heappop(free)
-        share = max(SMALLEST_SHARE, left * tokens / engines)
-        count = min(left, full, math.ceil(share / (tokens + spread) - 1e-9))
-        left -= count
-        batches[engine] += 1
-        taken[engine] += count
-        ends[engine] = at + count * tokens + PASS_TOKENS
-        heapq.heappush(free, (ends[engine], engine))
-    longest = max(range(engines), key=lambda engine: ends[engine])
-    return Layout(sum(batches), batches[longest], taken[longest])
+    loads = [Load()] * engines
+    queued, batches, end = sum(lengths), 0, 0
+    while end < len(lengths):
+        enough = max(SMALLEST_SHARE, queued / engines)
+        begin, tokens = end, 0.0
+        for length in lengths[begin:]:
+            if tokens and (tokens >= enough or tokens + length > token_budget):
+                break
+            tokens += length
+            end += 1
+        queued -= tokens
+        batches += 1
+        load = load_of(reversed(lengths[begin:end]), padded=padded)
+        at, engine = free[0]
+        loads[engine] = loads[engine].plus(load)
+        heapq.heapreplace(free, (at + load.tokens + PASS_COST * load.passes, engine))
+    _, last = max(free)
+    return Layout(tuple(load for load in loads if load.passes), loads[last], batches)

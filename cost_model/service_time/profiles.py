@@ -10,6 +10,7 @@ import msgspec
 from cost_model.hardware import Peak, cpu_dtype, in_dtype, profile_peak
 from cost_model.prices.book import Unknown
 from cost_model.service_time.law import Law, fit
+from cost_model.service_time.saturation import engine_share
 from rerank_toolkit.catalog.models import load_models
 from rerank_toolkit.contracts import documents
 from rerank_toolkit.contracts.errors import InvalidInput
@@ -20,10 +21,12 @@ PROFILES = Path(__file__).parents[1] / "profiles"
 
 
 class MeasuredModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A profile with its law and the peak of its machine."""
+    """A profile with what follows from it, and the peak of its machine."""
 
     profile: Profile
     law: Law
+    engine_share: float
+    """Throughput under saturation over what the law of lone requests allows."""
     peak: Peak
 
     @property
@@ -59,11 +62,13 @@ def load_profiles(places: Sequence[Path] = (PROFILES,)) -> tuple[list[MeasuredMo
                 shape=load_models()[profile.model_id].shape,
                 engines=profile.workers,
                 token_budget=profile.token_budget,
+                padded=profile.engine == "openvino",
             )
+            share = engine_share(profile, law)
         except ValueError as error:
             left_out.append(f"profile {path.name}: {error}")
             continue
-        measured.append(MeasuredModel(profile=profile, law=law, peak=peak))
+        measured.append(MeasuredModel(profile=profile, law=law, engine_share=share, peak=peak))
     return measured, left_out
 
 

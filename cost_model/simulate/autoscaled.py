@@ -27,7 +27,7 @@ CROWDED = 0.95
 """Up to this utilisation requests under way are those of processor sharing; beyond, a backlog."""
 
 SAMPLED = 2_000
-"""Requests whose mean compute is taken for all."""
+"""Requests whose mean is taken for all."""
 
 
 class Course(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,19 +80,10 @@ def simulate_autoscaled(
 
 
 def mean_compute(machine: Machine, demand: Demand, seed: int) -> float:
-    """Seconds that a request keeps a whole machine busy, on average: its engines' time over their number."""
+    """Seconds that a request keeps a whole machine busy, on average, where others are always there: its engines' time
+    over their number."""
     rng = np.random.default_rng(seed)
-    traffic = machine.draw(demand, rng, np.zeros(SAMPLED))
-    tokens = float(traffic.tokens.sum())
-    law = machine.law
-    batches = max(tokens / machine.policy.token_budget, 1.0)
-    seconds = (
-        law.per_batch * batches
-        + law.per_sequence * len(traffic.tokens)
-        + law.per_token * tokens
-        + law.per_squared_token * float((traffic.tokens.astype(float) ** 2).sum())
-    )
-    return seconds * law.crowding[-1] / machine.policy.engines / SAMPLED
+    return machine.busy(machine.draw(demand, rng, np.zeros(SAMPLED)), rng, seed=seed)
 
 
 def follow(invocations: Counts, service: float, tracking: TargetTracking, most_backlog_s: float = math.inf) -> Course:

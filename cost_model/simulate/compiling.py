@@ -6,8 +6,17 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 from numba import njit
+from numba.core import event
+
+from cost_model.simulate.announcing import announce
 
 Function = TypeVar("Function", bound=Callable[..., object])
+
+ONCE = "compiling the simulation, once on this machine: some seconds"
+EACH_TIME = (
+    "compiling the simulation: some seconds, each time, for neither its folder nor your cache can be written; "
+    "NUMBA_CACHE_DIR names a folder that keeps it"
+)
 
 
 def compiled(function: Function) -> Function:
@@ -21,3 +30,23 @@ def compiled(function: Function) -> Function:
         return cast(Function, njit(cache=True, error_model="numpy")(function))
     except RuntimeError:  # numba finds no folder for its cache
         return cast(Function, njit(error_model="numpy")(function))
+
+
+class _Announcer(event.Listener):
+    """Says so once a process, when the first of our functions was found in no cache."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def on_start(self, compilation: event.Event) -> None:
+        dispatcher = compilation.data["dispatcher"]
+        if self._said or not dispatcher.py_func.__module__.startswith("cost_model."):
+            return
+        self._said = True
+        announce(ONCE if dispatcher.stats.cache_path else EACH_TIME)
+
+    def on_end(self, compilation: event.Event) -> None:
+        """What is compiled then runs, which says enough."""
+
+
+event.register("numba:compile", _Announcer())  # type: ignore[no-untyped-call]  # numba has no types

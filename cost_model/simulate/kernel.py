@@ -46,9 +46,9 @@ def run(
     """Serves all requests; the outcomes stand in the rows. Returns how many batches were computed.
 
     requests: by arrival. documents: those of a request adjacent, longest first. engines: those of an instance
-    adjacent. batches: rows for what is to be kept of the first so many batches. law: (4,), seconds per batch,
-    sequence, token and squared token; crowding: (k,), the factor with 1 to k and more engines of the instance busy;
-    noise: (m,), the factors of the batches in turn. routes: (n,), for each request a random number below 2^62.
+    adjacent. batches: rows for what is to be kept of the first so many batches. law: (4,), seconds per pass, sequence,
+    token and squared token; crowding: (k,), the factor with 1 to k and more requests on the instance; noise:
+    (m,), the factors of the batches in turn. routes: (n,), for each request a random number below 2^62.
     fleet_from: (f,), from when on `fleet` instances take requests, the first at -inf.
     """
     rules = settings[0]
@@ -76,13 +76,11 @@ def run(
             if engines[engine].busy:
                 continue
             expire(requests, instances[at], now)
-            seconds = next_batch(requests, documents, instances[at], engines[engine], rules, law, started, now)
-            if seconds < 0:
+            if not next_batch(requests, documents, instances[at], engines[engine], rules, started, now):
                 break
-            crowd = 0
-            for other in range(at * rules.engines, (at + 1) * rules.engines):
-                crowd += engines[other].busy
-            seconds = seconds * crowding[min(crowd, len(crowding)) - 1] * noise[started % len(noise)]
+            seconds = compute(documents, engines[engine], rules, law)
+            crowd = min(instances[at].outstanding, len(crowding))
+            seconds = seconds * crowding[crowd - 1] * noise[started % len(noise)]
             if started < len(batches):
                 keep(documents, batches[started], engines[engine], engine, now, seconds)
             engines[engine].seconds = seconds
@@ -315,13 +313,12 @@ def next_batch(
     instance: Instance,
     engine: Engine,
     rules: Settings,
-    law: NDArray[np.float64],
     number: int,
     now: float,
-) -> float:
-    """Scheduler.next_batch, for a free engine: the seconds that the law gives the batch, or -1 if none waits."""
+) -> bool:
+    """Scheduler.next_batch, for a free engine; False if none waits."""
     enough = max(rules.smallest_share, instance.queued_tokens / max(1, rules.engines))
-    sequences = tokens = squares = 0
+    sequences = tokens = 0
     work = 0.0
     engine.documents = NOBODY
     while True:
@@ -347,11 +344,9 @@ def next_batch(
         request.next += 1
         request.tokens_left -= document.tokens
         document.batch = number
-        document.together = engine.documents
-        engine.documents = position
+        put_in_order(documents, engine, position)
         sequences += 1
         tokens += document.tokens
-        squares += document.tokens * document.tokens
         work += document.work
         instance.queued_tokens -= document.tokens
         leave(requests, instance, request)
@@ -362,13 +357,53 @@ def next_batch(
         else:
             instance.waiting -= 1
     if sequences == 0:
-        return -1.0
+        return False
     engine.busy = 1
     engine.work = work
     engine.number = number
     instance.computing += 1
     instance.computing_work += work
-    return float(law[0] + law[1] * sequences + law[2] * tokens + law[3] * squares)
+    return True
+
+
+@compiled
+def put_in_order(documents: Sequence[Document], engine: Engine, position: int) -> None:
+    """Among those of its batch, the shortest first: nearly always in front, for they are taken the longest first."""
+    before, after = NOBODY, engine.documents
+    while after != NOBODY and documents[after].tokens < documents[position].tokens:
+        before, after = after, documents[after].together
+    documents[position].together = after
+    if before == NOBODY:
+        engine.documents = position
+    else:
+        documents[before].together = position
+
+
+@compiled
+def compute(documents: Sequence[Document], engine: Engine, rules: Settings, law: NDArray[np.float64]) -> float:
+    """Seconds that the law gives the engine's batch: cost_model.service_time.passes.load_of."""
+    passes, sequences, tokens, squares = 1, 0, 0, 0
+    width = among = wasted = 0
+    position = engine.documents
+    while position != NOBODY:
+        length = documents[position].tokens
+        position = documents[position].together
+        if not rules.is_padded:
+            sequences += 1
+            tokens += length
+            squares += length * length
+            continue
+        wider = -(-length // rules.step) * rules.step
+        waste = wasted + among * (wider - width)
+        if among and (waste > rules.pass_cost or (among + 1) * wider > rules.tokens_at_once):
+            passes, sequences = passes + 1, sequences + among
+            tokens, squares = tokens + among * width, squares + among * width * width
+            among, waste = 0, 0
+        width, among, wasted = wider, among + 1, waste
+    sequences += among
+    tokens, squares = tokens + among * width, squares + among * width * width
+    engine.passes, engine.tokens, engine.squares = passes, tokens, squares
+    return float(law[0] * passes + law[1] * sequences + law[2] * tokens + law[3] * squares)
 
 
 @compiled
@@ -443,10 +478,11 @@ def is_bulk(request: Request) -> bool:
 
 @compiled
 def keep(documents: Sequence[Document], batch: Batch, engine: Engine, number: int, now: float, seconds: float) -> None:
-    """Notes what was in a batch."""
+    """Notes what was in a batch, and what was computed."""
     batch.engine = number
     batch.start = now
     batch.end = now + seconds
+    batch.passes, batch.computed_tokens, batch.squared_tokens = engine.passes, engine.tokens, engine.squares
     position = engine.documents
     while position != NOBODY:
         batch.documents += 1

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cost_model.gpu import TOKEN_BUDGET as GPU_TOKEN_BUDGET
 from cost_model.options import Candidate
-from cost_model.simulate.policy import CONTAINER, BatchLaw, Policy, serve
+from cost_model.simulate.policy import CONTAINER, BatchLaw, Policy, Served, serve
 from cost_model.simulate.traffic import Demand, Traffic, draw_traffic, work_of
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.shapes import Shape
@@ -23,6 +23,9 @@ NOISE_DRAWS = 4096
 """Factors of batches are drawn once and taken in turn."""
 
 FAR_APART_S = 1e6
+
+CROWDED = 0.9
+"""Of its time a machine is busy with so many requests that others are nearly always there."""
 
 Z_95 = 1.6449
 """The standard normal distribution's 95th percentile."""
@@ -48,12 +51,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         scaled, profile = candidate.scaled, candidate.speed.measured.profile
         measured = candidate.speed.measured.law
         if scaled.law:
-            law = BatchLaw(
-                per_batch=scaled.law.per_batch,
-                per_sequence=scaled.law.per_sequence,
-                per_token=scaled.law.per_token,
-                per_squared_token=scaled.law.per_squared_token,
-            )
+            law = BatchLaw.of(scaled.law, scaled.engine_share)
             token_budget = profile.token_budget
         else:
             moments = candidate.speed.moments
@@ -86,9 +84,24 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
 
     def alone(self, traffic: Traffic, *, seed: int = 0) -> Array:
         """(n,), compute seconds of each request that has the machine to itself."""
-        apart = np.arange(len(traffic.arrivals), dtype=np.float64) * FAR_APART_S
+        apart = _far_apart(traffic)
+        return self._served(traffic.at(apart), seed).answered - apart
+
+    def busy(self, traffic: Traffic, rng: np.random.Generator, *, seed: int = 0) -> float:
+        """Seconds that a request keeps the whole machine busy, on average, where others are nearly always there: its
+        engines' time over their number."""
+        seconds = float(self._served(traffic.at(_far_apart(traffic)), seed).busy.mean())
+        gaps = rng.exponential(seconds / len(traffic.arrivals) / CROWDED, len(traffic.arrivals))
+        return float(self._served(traffic.at(np.cumsum(gaps)), seed).busy.mean()) / len(traffic.arrivals)
+
+    def _served(self, traffic: Traffic, seed: int) -> Served:
+        """Without refusals."""
         endless = msgspec.structs.replace(self.policy, time_limit_s=math.inf, max_queued_tokens=2**62)
-        return serve(traffic.at(apart), self.law, endless, noise=self.draw_noise(seed)).answered - apart
+        return serve(traffic, self.law, endless, noise=self.draw_noise(seed))
+
+
+def _far_apart(traffic: Traffic) -> Array:
+    return np.arange(len(traffic.arrivals), dtype=np.float64) * FAR_APART_S
 
 
 def measured_noise(profile: Profile) -> float:

@@ -16,6 +16,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from cost_model.service_time import passes
+from cost_model.service_time.law import Law
+from cost_model.service_time.passes import Load
 from cost_model.simulate.outcomes import ANSWERED, LATE, REFUSED
 from cost_model.simulate.records import (
     NOBODY,
@@ -30,6 +33,7 @@ from cost_model.simulate.records import (
 )
 from cost_model.simulate.traffic import Traffic
 from rerank_toolkit import scheduling
+from rerank_toolkit.catalog.worker_memory import TOKENS_AT_ONCE
 from rerank_toolkit.contracts import settings
 
 Array = NDArray[np.float64]
@@ -42,21 +46,44 @@ MOST_DRAWN = 2**62
 
 
 class BatchLaw(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds that one engine computes a batch."""
+    """Seconds that one engine computes a batch: the terms of `cost_model.service_time.Law`."""
 
-    per_batch: float = 0.0
+    per_pass: float = 0.0
     per_sequence: float = 0.0
     per_token: float = 0.0
     per_squared_token: float = 0.0
     crowding: tuple[float, ...] = (1.0,)
-    """By what factor a batch takes longer when, with its own, 1, 2, … engines of its instance are busy at its start;
+    """By what factor a batch takes longer when 1, 2, … requests are on its instance at its start, its own among them;
     the last holds for more."""
+    padded: bool = False
+    """Whether the documents of a pass are padded to the longest of them."""
+
+    @classmethod
+    def of(cls, law: Law, share: float = 1.0) -> BatchLaw:
+        """The law of lone requests; with several on the instance, engines have a `share` of that speed."""
+        return cls(
+            per_pass=law.per_pass,
+            per_sequence=law.per_sequence,
+            per_token=law.per_token,
+            per_squared_token=law.per_squared_token,
+            crowding=(1.0, 1 / share),
+            padded=law.padded,
+        )
+
+    def load_seconds(self, load: Load) -> float:
+        """Of one engine, where a request is alone."""
+        return (
+            self.per_pass * load.passes
+            + self.per_sequence * load.sequences
+            + self.per_token * load.tokens
+            + self.per_squared_token * load.squared_tokens
+        )
 
     def seconds(self, traffic: Traffic) -> Array:
-        """(n,): of each request as one batch by itself."""
+        """(n,): of each request as one pass by itself, without padding."""
         tokens = traffic.tokens.astype(float)
         each = self.per_sequence + tokens * (self.per_token + tokens * self.per_squared_token)
-        return self.per_batch + np.add.reduceat(each, traffic.offsets[:-1]) * self.crowding[0]
+        return self.per_pass + np.add.reduceat(each, traffic.offsets[:-1]) * self.crowding[0]
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,8 +176,8 @@ def serve(
         _instance_rows(instances),
         engines,
         log,
-        _settings_row(policy, routing),
-        np.array([law.per_batch, law.per_sequence, law.per_token, law.per_squared_token]),
+        _settings_row(policy, routing, padded=law.padded),
+        np.array([law.per_pass, law.per_sequence, law.per_token, law.per_squared_token]),
         np.array(law.crowding),
         np.ones(1) if noise is None else noise,
         draw_routes(seed, len(rows)),
@@ -204,8 +231,8 @@ def _instance_rows(count: int) -> Sequence[Instance]:
     return rows
 
 
-def _settings_row(policy: Policy, routing: Routing) -> Sequence[Settings]:
-    """The scheduler's constants are given, not compiled in, so that the kernel follows when they change."""
+def _settings_row(policy: Policy, routing: Routing, *, padded: bool) -> Sequence[Settings]:
+    """The constants of scheduler and passes are given, not compiled in, so that the kernel follows when they change."""
     rows = table(Settings, 1)
     values = {
         "engines": policy.engines,
@@ -222,6 +249,10 @@ def _settings_row(policy: Policy, routing: Routing) -> Sequence[Settings]:
         "bulk_tokens": scheduling.BULK_TOKENS,
         "bulk_weight": scheduling.BULK_WEIGHT,
         "smallest_share": scheduling.SMALLEST_SHARE,
+        "is_padded": padded,
+        "step": passes.STEP,
+        "pass_cost": passes.PASS_COST,
+        "tokens_at_once": TOKENS_AT_ONCE,
     }
     for name, value in values.items():
         column(rows, name)[0] = value

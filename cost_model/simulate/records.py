@@ -68,7 +68,7 @@ class Document:
     """Of it and of those after it in its request."""
     request: int
     together: int
-    """The next document of its batch."""
+    """The next document of its batch, which is as long or longer."""
     batch: int
 
 
@@ -77,7 +77,11 @@ class Engine(Turn):
 
     busy: int
     documents: int
-    """The first of its batch."""
+    """The first of its batch, which is the shortest."""
+    passes: int
+    tokens: int
+    squares: int
+    """What it computes of its batch."""
     work: float
     seconds: float
     number: int
@@ -120,6 +124,11 @@ class Batch:
     end: float
     documents: int
     tokens: int
+    """Of its documents."""
+    passes: int
+    computed_tokens: int
+    squared_tokens: int
+    """As the engine computes them, padding among them."""
 
 
 class Settings:
@@ -140,6 +149,11 @@ class Settings:
     bulk_tokens: float
     bulk_weight: float
     smallest_share: float
+    is_padded: int
+    step: int
+    pass_cost: int
+    tokens_at_once: int
+    """How the engine pads."""
 
 
 def table(fields: type[Row], rows: int) -> Sequence[Row]:

@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from cost_model.service_time.passes import load_of
 from cost_model.simulate.outcomes import ANSWERED, LATE, PENDING, REASONS
 from cost_model.simulate.policy import Array, BatchLaw, Fleet, Policy, Routing, Served, draw_routes
 from cost_model.simulate.records import NOBODY, table
@@ -144,10 +145,8 @@ class _Endpoint:
             for document in part.documents
         ]
         law = self._law
-        seconds = law.per_batch + law.per_sequence * len(tokens) + law.per_token * batch.tokens
-        seconds += law.per_squared_token * sum(each * each for each in tokens)
-        crowd = self._policy.engines - len(self._free[at])
-        crowding = law.crowding[min(crowd, len(law.crowding)) - 1]
+        seconds = law.load_seconds(load_of(sorted(tokens), padded=law.padded))
+        crowding = law.crowding[min(self._outstanding[at], len(law.crowding)) - 1]
         return seconds * crowding * float(self._noise[self._batches % len(self._noise)])
 
     def _end(self, request: int, documents: int, at: int, now: float) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from cost_model.hardware import load_hardware
-from cost_model.service_time import MeasuredModel, fit, lay_out
+from cost_model.service_time import Law, MeasuredModel, fit, lay_out
 from cost_model.validation.errors import Errors
 from rerank_toolkit.catalog.models import load_models
 from rerank_toolkit.catalog.shapes import Shape, flops
@@ -85,7 +85,7 @@ def of_the_second_engine(measured: MeasuredModel) -> LeftOut | None:
     together = [cell for cell in profile.cells if _engines_at_work(cell, profile) > 1]
     if len(alone) < 4 or not together:
         return None
-    law = fit(alone, shape=shape_of(profile), engines=profile.workers, token_budget=profile.token_budget)
+    law = _fit(alone, profile)
     loss = 2 / load_hardware().assumed.two_process_speedup
     return LeftOut(
         what=profile.model_id,
@@ -103,7 +103,7 @@ def of_long_documents(measured: MeasuredModel) -> LeftOut:
     profile = measured.profile
     short = [cell for cell in profile.cells if cell.tokens_per_document <= SHORT * 1.1]
     long = [cell for cell in profile.cells if cell.tokens_per_document > 2 * SHORT * 1.1]
-    law = fit(short, shape=shape_of(profile), engines=profile.workers, token_budget=profile.token_budget)
+    law = _fit(short, profile)
     return LeftOut(
         what=profile.model_id,
         by=f"documents of up to {max(cell.tokens_per_document for cell in short):,.0f} tokens",
@@ -115,10 +115,19 @@ def of_long_documents(measured: MeasuredModel) -> LeftOut:
 
 
 def _engines_at_work(cell: Cell, profile: Profile) -> int:
-    layout = lay_out(
-        cell.documents, cell.tokens / cell.documents, engines=profile.workers, token_budget=profile.token_budget
+    alike = (cell.tokens / cell.documents,) * cell.documents
+    layout = lay_out(alike, engines=profile.workers, token_budget=profile.token_budget, padded=False)
+    return 1 if layout.longest == layout.together else profile.workers
+
+
+def _fit(cells: Sequence[Cell], profile: Profile) -> Law:
+    return fit(
+        cells,
+        shape=shape_of(profile),
+        engines=profile.workers,
+        token_budget=profile.token_budget,
+        padded=profile.engine == "openvino",
     )
-    return 1 if layout.longest_documents == cell.documents else profile.workers
 
 
 def _seconds(measured: MeasuredModel, cell: Cell) -> float:

@@ -112,13 +112,9 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Of what is even within pieces also its next three moments: three nodes of Gauss and Legendre for each part.
         """
         if self.mean is not None:
-            sigma = math.sqrt(math.log1p(self.cv * self.cv))
-            if not sigma:
+            if not self.cv:
                 return [(self.mean, 1.0)]
-            normal = NormalDist(0, sigma)
-            values = [math.exp(normal.inv_cdf((at + 0.5) / SLICES)) for at in range(SLICES)]
-            scale = self.mean * SLICES / sum(values)
-            return [(value * scale, 1 / SLICES) for value in values]
+            return [(value, 1 / SLICES) for value in lognormal_slices(self.mean, self.cv, SLICES)]
         points: list[tuple[float, float]] = []
         pieces = self.pieces()
         for low, high, share in zip(pieces.low.tolist(), pieces.high.tolist(), pieces.share.tolist(), strict=True):
@@ -164,6 +160,17 @@ def _lognormal_moments(mean: float, cv: float, most: float) -> tuple[float, ...]
     cut = (math.log(most) - mu) / sigma
     below = NormalDist().cdf
     return tuple(whole[k] * below(cut - k * sigma) + most**k * below(-cut) for k in range(MOMENTS))
+
+
+def lognormal_slices(mean: float, cv: float, slices: int) -> list[float]:
+    """The middles of so many equally likely slices of lognormal values, the least first, scaled to have their mean."""
+    sigma = math.sqrt(math.log1p(cv * cv))
+    if not sigma:
+        return [mean] * slices
+    normal = NormalDist(0, sigma)
+    values = [math.exp(normal.inv_cdf((at + 0.5) / slices)) for at in range(slices)]
+    scale = mean * slices / sum(values)
+    return [value * scale for value in values]
 
 
 def draw_lognormal(rng: np.random.Generator, mean: float, cv: float, count: int) -> NDArray[np.float64]:

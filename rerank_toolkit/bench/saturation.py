@@ -69,11 +69,13 @@ def saturate(target: Target, requests: Sequence[Request], *, in_flight: int, sec
         )
     documents = sum(sample.documents for sample in samples)
     tokens = sum(sample.origin.tokens for sample in samples)
+    squares = sum(sample.origin.sum_squared_tokens for sample in samples)
     return Throughput(
         round(documents / elapsed, 3),
         Saturation(
             documents_per_request=max(sample.documents for sample in samples),
             tokens_per_document=round(tokens / documents, 2),
+            squared_tokens_per_document=round(squares / documents, 1),
             in_flight=in_flight,
             requests=len(samples),
             refused=refused,

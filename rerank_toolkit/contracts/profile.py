@@ -47,6 +47,8 @@ class Saturation(msgspec.Struct, frozen=True, kw_only=True):
     documents_per_request: int
     """Fewer than the workload's where whole requests would not have fitted the time."""
     tokens_per_document: float
+    squared_tokens_per_document: float | None = None
+    """Mean square over the same; None in profiles of before it was recorded."""
     in_flight: int
     requests: int
     refused: int

@@ -65,6 +65,7 @@ def test_throughput_is_that_of_the_named_workload(profile):
         how.requests * how.documents_per_request / how.seconds, rel=0.05
     )
     assert 100 < how.tokens_per_document < 200
+    assert 1.1 < how.squared_tokens_per_document / how.tokens_per_document**2 < 1.6
 
 
 def test_a_profile_survives_its_file(profile, tmp_path):

@@ -25,7 +25,7 @@ LAWS = {
 
 def cell(law: tuple[float, float, float, float], documents: int, tokens: int) -> Cell:
     total, squared = documents * tokens, documents * tokens**2
-    batches = lay_out(documents, tokens, engines=1, token_budget=TOKEN_BUDGET).batches
+    batches = lay_out((float(tokens),) * documents, engines=1, token_budget=TOKEN_BUDGET, padded=False).batches
     inference = 1000 * (law[0] * batches + law[1] * documents + law[2] * total + law[3] * squared)
     around = 1.5 + 0.002 * total
     return Cell(

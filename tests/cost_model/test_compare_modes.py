@@ -241,7 +241,7 @@ def test_a_batch_job_a_day_pays_for_its_start_and_its_work():
     option = only("batch", max_p95_ms=None)
 
     hours = option.sizing.hours / (MONTH_HOURS * 3600 / load_delays().batch.period_s)
-    work = option.sizing.compute * 86400 / 3600
+    work = option.sizing.work * 86400 / 3600
     assert hours == pytest.approx(option.count * load_delays().instance.start_s / 3600 + work, rel=1e-6)
     assert option.p95_ms > 0.95 * 86_400_000
 

@@ -4,55 +4,54 @@ from __future__ import annotations
 
 import heapq
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cost_model.service_time.layout import PASS_TOKENS, lay_out
+from cost_model.service_time.layout import lay_out
+from cost_model.service_time.passes import PASS_COST, Load, load_of
 from rerank_toolkit.scheduling import Scheduler
 
+LENGTHS = st.one_of(
+    st.lists(st.integers(1, 2000), min_size=1, max_size=80),
+    st.builds(lambda documents, tokens: [tokens] * documents, st.integers(1, 400), st.integers(1, 2000)),
+)
 
-def by_the_policy(documents: int, tokens: int, engines: int, token_budget: int) -> tuple[int, set[tuple[int, int]]]:
-    """Batches of all engines, and (batches, documents) of those that end last, in virtual time."""
+
+def by_the_policy(lengths: list[int], engines: int, token_budget: int, *, padded: bool) -> tuple[int, list[Load]]:
+    """Batches of all engines, and what each of those computes that end last, in virtual time."""
     scheduler = Scheduler(token_budget=token_budget, max_queued_tokens=10**12, engines=engines)
-    assert scheduler.submit("request", [tokens] * documents, [1.0] * documents, now=0, deadline=1e9) is None
-    free = [(0, engine) for engine in range(engines)]
-    done = dict.fromkeys(range(engines), (0, 0))
-    ends = dict.fromkeys(range(engines), 0)
+    assert scheduler.submit("request", lengths, [float(one) for one in lengths], now=0, deadline=1e9) is None
+    free = [(0.0, engine) for engine in range(engines)]
+    loads = [Load()] * engines
+    batches = 0
     while batch := scheduler.next_batch():
         at, engine = heapq.heappop(free)
-        batches, computed = done[engine]
-        done[engine] = batches + 1, computed + sum(len(part.documents) for part in batch.slices)
-        ends[engine] = at + batch.tokens + PASS_TOKENS
-        heapq.heappush(free, (ends[engine], engine))
-    last = max(ends.values())
-    return sum(batches for batches, _ in done.values()), {done[at] for at, end in ends.items() if end == last}
+        load = load_of(sorted(lengths[one] for part in batch.slices for one in part.documents), padded=padded)
+        loads[engine] = loads[engine].plus(load)
+        heapq.heappush(free, (at + load.tokens + PASS_COST * load.passes, engine))
+        batches += 1
+    last = max(at for at, _ in free)
+    return batches, [loads[engine] for at, engine in free if at == last]
 
 
 @settings(max_examples=300, deadline=None)
 @given(
-    documents=st.integers(1, 400),
-    tokens=st.integers(1, 2000),
-    engines=st.integers(1, 8),
+    lengths=LENGTHS,
+    engines=st.integers(1, 40),
     token_budget=st.sampled_from([512, 1024, 2048, 8192]),
+    padded=st.booleans(),
 )
-def test_batches_are_those_of_the_policy(documents, tokens, engines, token_budget):
-    batches, longest = by_the_policy(documents, tokens, engines, token_budget)
+def test_batches_are_those_of_the_policy(lengths, engines, token_budget, padded):
+    batches, longest = by_the_policy(lengths, engines, token_budget, padded=padded)
 
-    found = lay_out(documents, tokens, engines=engines, token_budget=token_budget)
+    longest_first = tuple(sorted(map(float, lengths), reverse=True))
+    found = lay_out(longest_first, engines=engines, token_budget=token_budget, padded=padded)
 
     assert found.batches == batches
-    assert (found.longest_batches, found.longest_documents) in longest
+    assert found.longest in longest
 
 
-def test_a_million_documents_are_laid_out_at_once():
-    found = lay_out(1_000_000, 150.0, engines=2, token_budget=1024)
+def test_all_of_it_is_computed():
+    found = lay_out((300.0, 200.0, 100.0, 100.0), engines=2, token_budget=1024, padded=False)
 
-    assert found.batches == pytest.approx(1_000_000 / 6, rel=0.001)
-    assert found.longest_documents == pytest.approx(500_000, rel=0.001)
-
-
-def test_documents_that_differ_a_little_may_fill_a_share_with_one_fewer():
-    alike, differing = (lay_out(4, 123.0, engines=2, token_budget=1024, spread=spread) for spread in (0.0, 7.0))
-
-    assert (alike.longest_documents, differing.longest_documents) == (3, 2)
+    assert found.together == Load(found.batches, 4, 700, 150_000)

@@ -17,6 +17,7 @@ from cost_model.hardware import (
 )
 from cost_model.scaling import Scaled, measured_here, scale
 from cost_model.service_time import Speed, find_speed, load_profiles
+from cost_model.service_time.passes import Load
 from cost_model.validation.gpu_forms import fit_gpu_law
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.instances import Instance, load_instances
@@ -89,8 +90,8 @@ def test_the_scaled_law_gives_the_scaled_time():
     speed = speed_of("tiny")
 
     assert scaled.law is not None
-    here = scaled.law.batch_seconds(1, 150, 150**2) / scaled.engines
-    there = speed.measured.law.batch_seconds(1, 150, 150**2) / speed.measured.profile.workers
+    here = scaled.law.seconds(Load(1, 1, 150, 150**2)) / scaled.engines
+    there = speed.measured.law.seconds(Load(1, 1, 150, 150**2)) / speed.measured.profile.workers
     assert here / there == pytest.approx(scaled.ratio)
 
 

@@ -22,6 +22,7 @@ from cost_model.service_time import (
 )
 from cost_model.service_time.law import TELLING_TOKENS, cross_errors, solve
 from cost_model.service_time.lengths import length_exceeded_by, share_longer
+from cost_model.service_time.passes import Load
 from cost_model.workload import Distribution, Tokens, Workload
 from cost_model.workload.distribution import lognormal_moments
 from rerank_toolkit.catalog.models import find_model
@@ -42,11 +43,11 @@ def tiny_profile() -> Profile:
 
 
 def coefficients(law: Law) -> tuple[float, ...]:
-    return law.per_batch, law.per_sequence, law.per_token, law.per_squared_token
+    return law.per_pass, law.per_sequence, law.per_token, law.per_squared_token
 
 
 def fitted(cells: list[Cell]) -> Law:
-    return fit(cells, shape=find_model("tiny").shape, engines=1, token_budget=2048)
+    return fit(cells, shape=find_model("tiny").shape, engines=1, token_budget=2048, padded=False)
 
 
 def with_noise(cells: list[Cell], share: float) -> list[Cell]:
@@ -68,14 +69,14 @@ def test_noise_of_five_percent_shows_as_the_error_and_moves_predictions_little()
     law = fitted(with_noise(tiny_profile().cells, 0.05))
 
     assert 0.02 < law.error < 0.08
-    assert law.batch_seconds(25, 25 * 150, 25 * 150**2) == pytest.approx(
+    assert law.seconds(Load(1, 25, 25 * 150, 25 * 150**2)) == pytest.approx(
         np.array([1, 25, 25 * 150, 25 * 150**2]) @ TINY_LAW, rel=0.05
     )
 
 
 def test_what_was_left_out_is_predicted_as_well_as_the_noise_allows():
     profile = tiny_profile()
-    asked = {"shape": find_model("tiny").shape, "engines": 1, "token_budget": 2048}
+    asked = {"shape": find_model("tiny").shape, "engines": 1, "token_budget": 2048, "padded": False}
 
     assert max(map(abs, cross_errors(profile.cells, **asked))) < 1e-6
     assert 0.01 < np.median(np.abs(cross_errors(with_noise(profile.cells, 0.05), **asked))) < 0.1
@@ -126,7 +127,7 @@ def test_moments_of_a_request_against_drawn_lengths():
     sigma = math.sqrt(math.log(1 + 0.6**2))
     lengths = np.random.default_rng(5).lognormal(math.log(150) - sigma**2 / 2, sigma, (200_000, 25))
     drawn = (TINY_LAW[1] + TINY_LAW[2] * lengths + TINY_LAW[3] * lengths**2).sum(axis=1)
-    assert moments.batches == 2
+    assert moments.passes == pytest.approx(2, rel=0.15)
     assert moments.compute_s == pytest.approx(2 * TINY_LAW[0] + drawn.mean(), rel=0.005)
     assert moments.deviation_s == pytest.approx(drawn.std(), rel=0.02)
 
@@ -143,7 +144,7 @@ def test_several_engines_share_a_request_and_a_single_document_keeps_one_of_them
 
 def test_what_a_batch_costs_is_compute_as_well():
     law = fitted(tiny_profile().cells)
-    dearer = msgspec.structs.replace(law, per_batch=law.per_batch + 0.5)
+    dearer = msgspec.structs.replace(law, per_pass=law.per_pass + 0.5)
 
     more, less = (request_moments(one, WORKLOAD, 8192, token_budget=8192) for one in (dearer, law))
 

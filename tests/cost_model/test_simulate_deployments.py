@@ -34,7 +34,7 @@ from rerank_toolkit.catalog.models import find_model
 SURE = 0.999
 
 MACHINE = Machine(
-    law=BatchLaw(per_batch=0.002, per_token=2e-5, per_squared_token=1e-8),
+    law=BatchLaw(per_pass=0.002, per_token=2e-5, per_squared_token=1e-8),
     policy=Policy(engines=2),
     around_per_request=0.002,
     around_per_token=1e-6,
@@ -402,16 +402,12 @@ def candidates() -> list[Candidate]:
 
 
 def test_a_candidate_alone_takes_what_its_closed_form_says(candidates):
-    """That lays out documents of mean length. Drawn ones differ, and where engines have but one or two each, a request
-    takes as long as its longest."""
+    """Whatever its engines: where they have but one or two documents each, a request takes as long as its longest."""
     rng = np.random.default_rng(3)
     for candidate in candidates:
         machine = Machine.of(candidate, workload(1.0))
         mean = float(machine.alone(machine.draw(workload(1.0), rng, np.zeros(400))).mean())
-        if candidate.scaled.engines <= 4:
-            assert mean == pytest.approx(candidate.scaled.alone_s, rel=0.07)
-        else:
-            assert candidate.scaled.alone_s < mean < 2 * candidate.scaled.alone_s
+        assert mean == pytest.approx(candidate.scaled.alone_s, rel=0.08)
     assert {each.host.kind for each in candidates} >= {"cpu", "gpu", "serverless"}
 
 

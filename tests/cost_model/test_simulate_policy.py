@@ -68,11 +68,12 @@ policies = st.builds(
 )
 laws = st.builds(
     BatchLaw,
-    per_batch=st.sampled_from([0.0, 0.01, 0.3]),
+    per_pass=st.sampled_from([0.0, 0.01, 0.3]),
     per_sequence=st.sampled_from([0.0, 0.01]),
     per_token=st.sampled_from([1e-4, 1e-3, 1e-2]),
     per_squared_token=st.sampled_from([0.0, 1e-6]),
     crowding=st.sampled_from([(1.0,), (1.0, 1.5), (1.0, 1.1, 2.0)]),
+    padded=st.booleans(),
 )
 fleets = st.one_of(
     st.integers(1, 3),
@@ -121,10 +122,11 @@ def fuzzed(seed: int) -> tuple[Traffic, BatchLaw, Policy, dict[str, Any]]:
     counts[rng.random(70) < 0.05] *= 20
     tokens = np.clip(np.rint(rng.lognormal(5, rng.choice([0.3, 1.0]), counts.sum())), 1, 4_000).astype(np.int64)
     law = BatchLaw(
-        per_batch=rng.choice([0.0, 0.03]),
+        per_pass=rng.choice([0.0, 0.03]),
         per_token=2.0**-12,
         per_squared_token=rng.choice([0.0, 1e-7]),
         crowding=(1.0, 1.25),
+        padded=bool(seed % 3),
     )
     service = float(law.seconds(traffic_of([0.0], [tokens.tolist()]))[0]) / 70 / engines
     gaps = rng.exponential(service / rng.choice([0.3, 0.9, 2.0]), 70)
@@ -161,7 +163,7 @@ def test_it_does_so_where_decisions_are_close() -> None:
 
 @pytest.mark.parametrize(("load", "engines", "instances"), [(0.7, 1, 1), (0.9, 2, 3), (1.5, 2, 1), (3.0, 1, 2)])
 def test_it_does_so_for_long_under_any_load(load: float, engines: int, instances: int) -> None:
-    law = BatchLaw(per_batch=0.002, per_sequence=1e-4, per_token=1e-5, per_squared_token=1e-8)
+    law = BatchLaw(per_pass=0.002, per_sequence=1e-4, per_token=1e-5, per_squared_token=1e-8)
     policy = Policy(engines=engines, time_limit_s=3.0)
     rate = load * engines * instances / 0.047
     traffic = random_traffic(seed=7, requests=1_500, rate=rate)
@@ -241,7 +243,7 @@ def test_a_bulk_request_near_its_end_is_not_pushed_beyond_its_deadline() -> None
 
 
 def test_a_lone_request_takes_what_the_law_says() -> None:
-    law = BatchLaw(per_batch=0.01, per_sequence=0.001, per_token=1e-4, per_squared_token=1e-7)
+    law = BatchLaw(per_pass=0.01, per_sequence=0.001, per_token=1e-4, per_squared_token=1e-7)
     tokens = [100, 200, 300]
 
     found = serve(traffic_of([5.0], [tokens]), law, Policy())
@@ -296,7 +298,7 @@ LOADS = [0.2, 0.4, 0.6, 0.75, 0.9, 0.97]
 @pytest.mark.parametrize("engines", [1, 2])
 def test_more_load_never_lowers_the_p95_and_more_instances_never_raise_it(routing: Routing, engines: int) -> None:
     """The same requests, closer together (common random numbers)."""
-    law = BatchLaw(per_batch=0.001, per_token=1e-5)
+    law = BatchLaw(per_pass=0.001, per_token=1e-5)
     base = random_traffic(seed=11, requests=6_000, rate=1.0)
 
     def p95(load: float, instances: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -20,11 +21,22 @@ from tools.validate import live
 from tools.validate.live_prediction import LiveValidation, validate
 from tools.validate.live_terms import TERMS, Server, fit_batches, measure_terms
 
-LAW = BatchLaw(per_batch=2e-3, per_sequence=1e-4, per_token=4e-5, per_squared_token=3e-8)
+ENGINE_SHARE = 0.92
+"""Of its speed, what an engine of the known server has while others are there."""
+
+REPLAY = Path(__file__).parents[2] / live.MEASURED
+
+LAW = BatchLaw(
+    per_pass=2e-3,
+    per_sequence=1e-4,
+    per_token=4e-5,
+    per_squared_token=3e-8,
+    crowding=(1.0, 1 / ENGINE_SHARE),
+    padded=True,
+)
 POLICY = Policy(engines=2, token_budget=1024, time_limit_s=1e9)
 AROUND_S = 0.004
-ENGINE_SHARE = 0.92
-"""Of the cores, while the known server is saturated."""
+IN_FLIGHT = 8
 
 TRACE = draw_trace(Mix(), requests=300, seed=1)
 LENGTHS = [np.array(arrival.tokens) for arrival in TRACE.arrivals]
@@ -32,13 +44,13 @@ TOKENS = [int(own.sum()) for own in LENGTHS]
 EVERYTHING = range(len(LENGTHS))
 
 
-def serve_at(due_s, *, engine_speed=1.0, positions=EVERYTHING):
+def serve_at(due_s, *, slower=1.0, positions=EVERYTHING):
     """What the known server says and does of the requests that are due at these moments."""
     arrivals = np.asarray(due_s, dtype=float) + AROUND_S
     tokens = np.concatenate([LENGTHS[position] for position in positions])
     offsets = np.concatenate([[0], np.cumsum([len(LENGTHS[position]) for position in positions])])
     traffic = Traffic(arrivals=arrivals, offsets=offsets, tokens=tokens, work=tokens.astype(float))
-    served = serve(traffic, LAW, POLICY, noise=np.array([1 / engine_speed]))
+    served = serve(traffic, LAW, POLICY, noise=np.array([slower]))
     inside = served.answered - arrivals
     answers = Answers(
         positions=list(positions),
@@ -58,16 +70,28 @@ def alone(count):
     return segment
 
 
-def replayed(load, capacity, *, engine_speed):
+def replayed(load, capacity, *, slower=1.0):
     due_s = TRACE.at_pace(load * capacity)
-    segment, _ = serve_at(due_s, engine_speed=engine_speed)
+    segment, _ = serve_at(due_s, slower=slower)
     return Replayed(load=load, due_s=due_s, segment=segment)
 
 
+def keep_under_way(count):
+    """The trace's requests, each sent when one of those before is answered: known moment after moment, the earliest
+    first, until nothing changes any more."""
+    due_s = np.zeros(len(LENGTHS))
+    while True:
+        segment, answered = serve_at(due_s)
+        follows = np.concatenate([np.zeros(count), np.sort(answered)[:-count]])
+        if np.array_equal(follows, due_s):
+            return segment, answered
+        due_s = follows
+
+
 def measured_round():
-    saturated, answered = serve_at(np.zeros(len(LENGTHS)), engine_speed=ENGINE_SHARE)
+    saturated, answered = keep_under_way(IN_FLIGHT)
     capacity = sum(TOKENS) / float(answered.max() - AROUND_S)
-    replays = [replayed(load, capacity, engine_speed=1 - load * (1 - ENGINE_SHARE)) for load in (0.3, 0.6, 0.8)]
+    replays = [replayed(load, capacity) for load in (0.3, 0.6, 0.8)]
     return Round(alone=alone(60), saturated=saturated, capacity_tokens_per_second=capacity, replays=replays)
 
 
@@ -92,7 +116,7 @@ def report():
         threads=POLICY.engines,
         token_budget=POLICY.token_budget,
         logical_cpus=2,
-        in_flight=8,
+        in_flight=IN_FLIGHT,
         trace=list(TRACE.arrivals),
         counted_tokens=TOKENS,
         rounds=[measured_round()] * 2,
@@ -100,34 +124,34 @@ def report():
 
 
 def test_requests_that_are_alone_tell_the_law_of_batches(report):
-    exact = np.array(alone(60).answers.inference_ms) / 1e3
+    law = fit_batches(Server.of(report), alone(60).answers).law
 
-    fitted = fit_batches(Server.of(report), range(60), exact)
-
-    assert fitted.error < 1e-6
+    assert law.error < 1e-6
     for term in TERMS:
-        assert getattr(fitted.law, term) == pytest.approx(getattr(LAW, term), rel=1e-3)
+        assert getattr(law, term) == pytest.approx(getattr(LAW, term), rel=1e-3)
+    assert law.around_seconds(3000) == pytest.approx(AROUND_S, rel=0.01)
 
 
 def test_noise_on_the_machine_leaves_the_law_about_right(report):
-    noise = np.random.default_rng(5).normal(1, 0.05, 60)
+    exact, noise = alone(60).answers, np.random.default_rng(5).normal(1, 0.05, 60)
+    noisy = msgspec.structs.replace(exact, inference_ms=(np.array(exact.inference_ms) * noise).tolist())
 
-    fitted = fit_batches(Server.of(report), range(60), np.array(alone(60).answers.inference_ms) / 1e3 * noise)
+    fitted = fit_batches(Server.of(report), noisy).law
 
     assert 0.02 < fitted.error < 0.08
     batch = np.array([1, 6, 900, 6 * 150**2])
-    found, known = (np.array([getattr(law, term) for term in TERMS]) @ batch for law in (fitted.law, LAW))
+    found, known = (np.array([getattr(law, term) for term in TERMS]) @ batch for law in (fitted, LAW))
     assert found == pytest.approx(known, rel=0.05)
 
 
 def test_the_terms_are_those_of_the_known_server(report):
-    terms = measure_terms(Server.of(report), report.rounds[0])
+    terms = measure_terms(Server.of(report), report.rounds[0], in_flight=report.in_flight)
 
     around = terms.around(np.array([3000.0, 100.0]), busy=np.array([False, True]))
     assert around == pytest.approx([AROUND_S, AROUND_S], rel=0.01)
     assert terms.wake_s == pytest.approx(0, abs=1e-6)
-    assert terms.engine_share == pytest.approx(ENGINE_SHARE, rel=0.01)
-    assert terms.engine_speed(0.5) == pytest.approx(1 - 0.5 * (1 - ENGINE_SHARE), rel=0.01)
+    assert terms.engine_share == pytest.approx(ENGINE_SHARE, rel=0.03)
+    assert terms.batch_law.crowding == (1, 1 / terms.engine_share)
 
 
 def test_a_known_server_is_predicted(report):
@@ -147,7 +171,7 @@ def test_a_known_server_is_predicted(report):
 def test_a_wrong_prediction_is_called_one(report, tmp_path, capsys):
     """A server that is half as fast in its replays as it was before them."""
     taken = report.rounds[0]
-    slow = replayed(0.3, taken.capacity_tokens_per_second, engine_speed=0.5)
+    slow = replayed(0.3, taken.capacity_tokens_per_second, slower=2.0)
     path, out = tmp_path / "replay.json", tmp_path / "live.json"
     documents.write(path, msgspec.structs.replace(report, rounds=[msgspec.structs.replace(taken, replays=[slow])]))
 
@@ -159,3 +183,13 @@ def test_a_wrong_prediction_is_called_one(report, tmp_path, capsys):
 def test_what_is_no_replay(tmp_path, capsys):
     assert live.main(["--replay", str(tmp_path / "none.json")]) == 2
     assert "can't be read" in capsys.readouterr().err
+
+
+def test_what_was_measured_live_was_foreseen_by_the_profile_that_ships():
+    """Which was recorded at another time, of requests one at a time and of a saturated server alone."""
+    found = validate(documents.read(REPLAY, ReplayReport))
+
+    assert found.are_all_met
+    for one in found.compared:
+        assert one.foreseen_ms == pytest.approx(one.measured_ms, rel=0.2), (one.load, one.percentile)
+    assert found.accounts.capacity_foreseen == pytest.approx(found.accounts.capacity_per_second, rel=0.1)

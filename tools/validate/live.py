@@ -21,7 +21,10 @@ from tools.validate.live_prediction import Accounts, Compared, LiveValidation, v
 MEASURED = Path("benchmarks/replay.json")
 COMPARED = Path("benchmarks/live.json")
 
-HEADS = ("load", "requests", "percentile", "measured ms", "predicted ms", "error", "at most", "target", "foreseen ms")
+HEADS = (
+    *("load", "requests", "percentile", "measured ms", "predicted ms", "error", "at most", "target"),
+    *("foreseen ms", "error"),
+)
 
 
 def section(folder: Path) -> str:
@@ -77,7 +80,11 @@ def _row(one: Compared) -> list[str]:
         f"{one.error:+.1%}",
         "" if one.target is None else f"±{one.target:.0%}",
         verdict,
-        "" if one.foreseen_ms is None else f"{one.foreseen_ms:,.0f}",
+        *(
+            ["", ""]
+            if one.foreseen_ms is None
+            else [f"{one.foreseen_ms:,.0f}", f"{one.foreseen_ms / one.measured_ms - 1:+.1%}"]
+        ),
     ]
 
 
@@ -91,15 +98,15 @@ def _capacity(accounts: Accounts) -> str:
         f"{_percent(accounts.workers_share)}, the front (HTTP, JSON, tokenising, batching) "
         f"{_percent(accounts.front_share)}, the load generator {_percent(accounts.generator_share)} "
         f"({accounts.generator_ms:.1f} ms a request), everybody else {_percent(accounts.others_share)}. That was "
-        f"{accounts.engine_share:.1%} of what the law of batches alone allows. Without the generator on these cores "
+        f"{accounts.engine_share:.1%} of what the law alone allows. Without the generator on these cores "
         f"it would be {accounts.capacity_without_generator:.2f} requests/s.{foreseen}"
     )
 
 
 def _terms(accounts: Accounts) -> str:
-    batch, sequence, token, square = accounts.law
+    pass_, sequence, token, square = accounts.law
     return (
-        f"A batch takes {batch * 1e3:.2f} ms, {sequence * 1e3:.3f} ms a sequence, {token * 1e6:.1f} µs a token and "
+        f"A pass takes {pass_ * 1e3:.2f} ms, {sequence * 1e3:.3f} ms a sequence, {token * 1e6:.1f} µs a token and "
         f"{square * 1e9:.1f} ns a squared token (error {accounts.law_error:.1%} a request). Around queue and compute "
         f"the mean request takes {accounts.around_ms:.1f} ms alone, {accounts.stretch:.1f} times that under "
         f"saturation, and it waits {accounts.wake_ms:.1f} ms until an engine's thread runs."

@@ -66,11 +66,11 @@ class Accounts(msgspec.Struct, frozen=True, kw_only=True):
     generator_share: float
     others_share: float | None
     engine_share: float
-    """Measured capacity over that of the law of batches alone."""
+    """Measured capacity over that of the law alone."""
     generator_ms: float
     """CPU of a request."""
     law: list[float]
-    """Seconds per batch, sequence, token and squared token."""
+    """Seconds per pass, sequence, token and squared token."""
     law_error: float
     around_ms: float
     """Of the trace's mean request, alone."""
@@ -100,7 +100,7 @@ class LiveValidation(msgspec.Struct, frozen=True, kw_only=True):
 def validate(report: ReplayReport) -> LiveValidation:
     """Predicts every replay of the report, and compares."""
     server = Server.of(report)
-    terms = [measure_terms(server, taken) for taken in report.rounds]
+    terms = [measure_terms(server, taken, in_flight=report.in_flight) for taken in report.rounds]
     foreseen = _Foreseen.of(report, server)
     compared = []
     for replays in zip(*(sorted(taken.replays, key=lambda one: one.load) for taken in report.rounds), strict=True):
@@ -133,8 +133,8 @@ def predict(server: Server, terms: Terms, replayed: Replayed, *, load: float) ->
     repetitions = []
     for _ in range(REPETITIONS):
         around = terms.around(tokens, busy=rng.random(len(due)) < load)
-        noise = rng.choice(terms.batches.residuals, NOISE) / terms.engine_speed(load)
-        answered = server.serve(due + around, positions, terms.batches.law, noise=noise)
+        noise = rng.choice(terms.batches.residuals, NOISE)
+        answered = server.serve(due + around, positions, terms.batch_law, noise=noise)
         repetitions.append(answered + terms.wake_s - due)
     return np.array(repetitions)
 
@@ -153,7 +153,7 @@ class _Foreseen(msgspec.Struct, frozen=True):
         if profiled is None:
             return None
         terms = profile_terms(profiled)
-        return cls(server, terms, profile_capacity(server, terms))
+        return cls(server, terms, profile_capacity(server, terms, in_flight=report.in_flight))
 
     def predict(self, taken: Round, replayed: Replayed) -> Array:
         load = replayed.load * taken.capacity_tokens_per_second / self.capacity
@@ -205,7 +205,7 @@ def _accounts(report: ReplayReport, terms: Sequence[Terms], foreseen: _Foreseen 
         engine_share=round(statistics.median(own.engine_share for own in terms), 4),
         generator_ms=round(generator * 1e3, 2),
         law=law.tolist(),
-        law_error=round(statistics.median(own.batches.error for own in terms), 4),
+        law_error=round(statistics.median(own.batches.law.error for own in terms), 4),
         around_ms=round(statistics.median(around) * 1e3, 2),
         stretch=round(statistics.median(own.stretch for own in terms), 2),
         wake_ms=round(statistics.median(own.wake_s for own in terms) * 1e3, 2),

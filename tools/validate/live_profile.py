@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import special
 
 from cost_model.service_time import MeasuredModel, load_profiles
+from cost_model.simulate.machine import measured_noise
 from rerank_toolkit.bench.replay_report import ReplayReport
 from tools.validate.live_terms import Fitted, Server, Terms
-from tools.validate.saturation import batch_law, engine_share
+
+DRAWS = 101
+"""Factors that stand for the noise of batches."""
 
 
 def find_profile(report: ReplayReport) -> MeasuredModel | None:
@@ -25,17 +29,17 @@ def find_profile(report: ReplayReport) -> MeasuredModel | None:
 
 
 def profile_terms(measured: MeasuredModel) -> Terms:
-    """A profile tells nothing of noise, nor of what is around a request on a busy server."""
-    law = measured.law
+    """As the cost model simulates: a profile tells of noise, but not what is around a request on a busy server."""
+    noise = measured_noise(measured.profile)
+    middles = special.ndtri((np.arange(DRAWS) + 0.5) / DRAWS)
     return Terms(
-        batches=Fitted(batch_law(measured), np.ones(1)),
-        around_s=np.array([law.around_per_request, law.around_per_token]),
+        batches=Fitted(measured.law, np.exp(noise * middles - noise**2 / 2)),
         stretch=1.0,
         wake_s=0.0,
-        engine_share=engine_share(measured),
+        engine_share=measured.engine_share,
     )
 
 
-def profile_capacity(server: Server, terms: Terms) -> float:
+def profile_capacity(server: Server, terms: Terms, *, in_flight: int) -> float:
     """Tokens a second of the trace."""
-    return terms.engine_share * server.fastest(terms.batches.law, list(server.lengths))
+    return terms.engine_share * server.fastest(terms.batches.law, list(server.lengths), in_flight=in_flight)

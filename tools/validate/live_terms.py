@@ -2,17 +2,17 @@
 
     latency = around + wake + (queue and compute, by the container's policy in virtual time)
 
-* A batch takes a + b · sequences + c · tokens + d · Σ tokens² seconds. The server tells how long batches of a request
-  were in compute; alone on the machine, that is the time of the engine that ends last, and which batches that one had
-  follows from the policy. So the law is fitted to sums over those batches, by non-negative least squares on relative
-  residuals, again with the batches that the new law gives, until they stay.
+* A pass takes a + b · sequences + c · tokens + d · Σ tokens² seconds, padding included. The server tells how long
+  batches of a request were in compute; alone on the machine, that is the time of the engine that ends last, and which
+  batches that one had follows from the policy. So the law is fitted to sums over those batches, by non-negative least
+  squares on relative residuals, again with the batches that the new law gives, until they stay.
 * Around is the rest of the latency of a request that is alone: HTTP, JSON, tokenising and the generator's own part.
   Under saturation it is `stretch` times as much, as measured there. A request meets a busy server as often as the
   server is busy (Poisson arrivals see time averages: Wolff 1982).
 * Wake is what a lone request waits in an empty queue, until an engine's thread runs.
 * Tokenising, HTTP and the generator compute on the engines' cores. Saturated, the engines did `engine_share` of the
-  work that the law alone would let them do; the rest of the time was those others', and came in proportion to the
-  requests. So at a load u engines that are busy proceed at 1 - u (1 - engine_share).
+  work that the law alone would let them do; the rest of the time was those others'. So a batch takes so much longer
+  where other requests are on the server, as it does in the cost model.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cost_model.service_time.law import solve
+from cost_model.service_time.law import Law, solve
+from cost_model.service_time.saturation import load_among_others
 from cost_model.simulate.policy import BatchLaw, Policy, Served, serve
 from cost_model.simulate.traffic import Traffic, work_of
 from rerank_toolkit.bench.replay_report import Answers, ReplayReport, Round
@@ -34,7 +35,7 @@ from rerank_toolkit.catalog.models import load_models
 Array = NDArray[np.float64]
 
 MOST_FITS = 10
-TERMS = ("per_batch", "per_sequence", "per_token", "per_squared_token")
+TERMS = ("per_pass", "per_sequence", "per_token", "per_squared_token")
 
 APART_S = 1e4
 """Between requests that are to be alone."""
@@ -49,6 +50,8 @@ class Server:
     """Tokens of the documents of the trace's requests, by their position, as the server counted them."""
     work: Mapping[int, Array]
     """Of the same documents."""
+    padded: bool
+    """Whether its engine pads the documents of a pass."""
 
     @classmethod
     def of(cls, report: ReplayReport) -> Server:
@@ -62,7 +65,7 @@ class Server:
         work = {
             position: work_of(model.shape)(own) if model else own.astype(float) for position, own in lengths.items()
         }
-        return cls(policy, lengths, work)
+        return cls(policy, lengths, work, padded=report.engine == "openvino")
 
     def tokens(self, positions: Sequence[int]) -> Array:
         """Of whole requests, (requests,)."""
@@ -86,24 +89,24 @@ class Server:
         answered[order] = serve(traffic, law, self.policy, noise=noise).answered
         return answered
 
-    def fastest(self, law: BatchLaw, positions: Sequence[int]) -> float:
-        """Tokens a second, all these requests there from the start and nobody else on the machine."""
-        answered = self.serve(np.zeros(len(positions)), positions, law)
-        return float(self.tokens(positions).sum() / answered.max())
+    def fastest(self, law: Law, positions: Sequence[int], *, in_flight: int) -> float:
+        """Tokens a second while so many of these requests are always under way and nobody else is on the machine."""
+        requests = tuple(tuple(self.lengths[position].tolist()) for position in positions)
+        engines = self.policy.engines
+        load = load_among_others(
+            law, requests, engines=engines, in_flight=in_flight, token_budget=self.policy.token_budget
+        )
+        of_document = float(self.tokens(positions).sum()) / sum(map(len, requests))
+        return of_document * engines / law.seconds(load)
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A law, and what it was fitted to."""
 
-    law: BatchLaw
+    law: Law
     residuals: Array
     """(requests,), measured over fitted."""
-
-    @property
-    def error(self) -> float:
-        """Root mean square of the relative residuals."""
-        return float(np.sqrt(np.mean((self.residuals - 1) ** 2)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,40 +114,40 @@ class Terms:
     """Of one round."""
 
     batches: Fitted
-    around_s: Array
-    """(2,): per request, per token, alone on the machine."""
     stretch: float
     wake_s: float
     engine_share: float
 
+    @property
+    def batch_law(self) -> BatchLaw:
+        return BatchLaw.of(self.batches.law, self.engine_share)
+
     def around(self, tokens: Array, *, busy: NDArray[np.bool_]) -> Array:
         """Seconds of requests outside queue and compute, (requests,), of so many tokens, on a server that is busy
         with others or isn't."""
-        return np.asarray(_ones_and(tokens) @ self.around_s * np.where(busy, self.stretch, 1.0))
-
-    def engine_speed(self, load: float) -> float:
-        """Of an engine that is busy, over its speed with nobody else on the machine."""
-        return 1 - load * (1 - self.engine_share)
+        law = self.batches.law
+        alone = law.around_per_request + law.around_per_token * tokens
+        return np.asarray(alone * np.where(busy, self.stretch, 1.0))
 
 
-def measure_terms(server: Server, taken: Round) -> Terms:
+def measure_terms(server: Server, taken: Round, *, in_flight: int) -> Terms:
     alone, saturated = taken.alone.answers, taken.saturated.answers
-    batches = fit_batches(server, alone.positions, np.asarray(alone.inference_ms) / 1e3)
-    around, _ = solve(_ones_and(server.tokens(alone.positions)), _around_s(alone))
-    stretched = _around_s(saturated) / (_ones_and(server.tokens(saturated.positions)) @ around)
+    batches = fit_batches(server, alone)
+    around = np.array([batches.law.around_seconds(tokens) for tokens in server.tokens(saturated.positions)])
+    fastest = server.fastest(batches.law, saturated.positions, in_flight=in_flight)
     return Terms(
         batches=batches,
-        around_s=around,
-        stretch=float(np.median(stretched)),
+        stretch=float(np.median(_around_s(saturated) / around)),
         wake_s=float(np.median(alone.queue_ms)) / 1e3,
-        engine_share=taken.capacity_tokens_per_second / server.fastest(batches.law, saturated.positions),
+        engine_share=taken.capacity_tokens_per_second / fastest,
     )
 
 
-def fit_batches(server: Server, positions: Sequence[int], inference_s: Array) -> Fitted:
-    """The law of batches under which requests that were alone were in compute for `inference_s`, (requests,)."""
+def fit_batches(server: Server, alone: Answers) -> Fitted:
+    """The law under which requests that were alone took as long as they did."""
+    positions, inference_s = alone.positions, np.asarray(alone.inference_ms) / 1e3
     traffic = server.traffic(np.linspace(0, APART_S * len(positions), len(positions)), positions)
-    law = BatchLaw(per_token=1e-6)
+    law = BatchLaw(per_token=1e-6, padded=server.padded)
     features, errors = np.zeros((len(positions), len(TERMS))), np.zeros(len(positions))
     for _ in range(MOST_FITS):
         last = features
@@ -152,15 +155,24 @@ def fit_batches(server: Server, positions: Sequence[int], inference_s: Array) ->
         if np.array_equal(features, last):
             break
         found, errors = solve(features, inference_s)
-        law = BatchLaw(**dict(zip(TERMS, found.tolist(), strict=True)))
-    return Fitted(law, 1 / (1 + errors))
+        law = BatchLaw(**dict(zip(TERMS, found.tolist(), strict=True)), padded=server.padded)
+    tokens = server.tokens(positions)
+    around, _ = solve(np.column_stack([np.ones(len(tokens)), tokens]), _around_s(alone))
+    fitted = Law(
+        **{term: getattr(law, term) for term in TERMS},
+        around_per_request=float(around[0]),
+        around_per_token=float(around[1]),
+        error=float(np.sqrt(np.mean(errors**2))),
+        padded=server.padded,
+    )
+    return Fitted(fitted, 1 / (1 + errors))
 
 
 def _last_engines(traffic: Traffic, served: Served) -> Array:
-    """Features of the batches of the engine that ended last with each request, summed: (requests, 4)."""
-    tokens = traffic.tokens.astype(float)
-    sums = [np.bincount(served.batch, weights=tokens**power, minlength=served.batches) for power in (0, 1, 2)]
-    of_batch = np.column_stack([np.ones(served.batches), *sums])
+    """What the engine that ended last with each request computed of it: (requests, 4)."""
+    of_batch = np.column_stack(
+        [served.log[name].astype(float) for name in ("passes", "documents", "computed_tokens", "squared_tokens")]
+    )
     request = np.empty(served.batches, dtype=np.int64)
     request[served.batch] = traffic.request_of_document
     engine, end = served.log["engine"], served.log["end"]
@@ -171,10 +183,6 @@ def _last_engines(traffic: Traffic, served: Served) -> Array:
     features = np.zeros((len(traffic.arrivals), 4))
     np.add.at(features, request[is_last], of_batch[is_last])
     return features
-
-
-def _ones_and(tokens: Array) -> Array:
-    return np.column_stack([np.ones(len(tokens)), tokens])
 
 
 def _around_s(answers: Answers) -> Array:

@@ -28,7 +28,7 @@ def section(_: Path) -> str:
     by_id = {one.profile.model_id: one for one in measured}
     tiny, turbo, base = (by_id[f"jina-reranker-v1-{name}-en"] for name in ("tiny", "turbo", "base"))
     return markdown.join(
-        "The law of each profile, in batches of one engine, over the profile's requests. Crosswise: each request by "
+        "The law of each profile, of what one engine computes, over the profile's requests. Crosswise: each request by "
         "the law of all others.",
         markdown.table(
             [
@@ -36,7 +36,7 @@ def section(_: Path) -> str:
                 "engine",
                 "measured",
                 "engines",
-                "ms a batch",
+                "ms a pass",
                 "µs a sequence",
                 "µs a token",
                 "ns a token²",
@@ -53,7 +53,7 @@ def section(_: Path) -> str:
         _table(of_a_model(one, [nearest(one, measured)]) for one in measured),
         "Two engines at work, by a law of requests that keep one busy:",
         _table(found for one in measured if (found := of_the_second_engine(one))),
-        "Long documents, by a law of short ones. DeBERTa's attention costs more than its FLOPs tell.",
+        "Long documents, by a law of short ones, which ties attention to the other FLOPs as most profiles do.",
         _table(of_long_documents(one) for one in measured),
     )
 
@@ -61,14 +61,18 @@ def section(_: Path) -> str:
 def _law(one: MeasuredModel) -> Sequence[str]:
     profile, law = one.profile, one.law
     crosswise = cross_errors(
-        profile.cells, shape=shape_of(profile), engines=profile.workers, token_budget=profile.token_budget
+        profile.cells,
+        shape=shape_of(profile),
+        engines=profile.workers,
+        token_budget=profile.token_budget,
+        padded=law.padded,
     )
     return [
         profile.model_id,
         f"{profile.engine} {profile.engine_version} {profile.dtype}",
         f"{profile.measured_at:%Y-%m-%d} on {profile.hardware.cpu_model}",
         str(profile.workers),
-        f"{law.per_batch * 1e3:.2f}",
+        f"{law.per_pass * 1e3:.2f}",
         f"{law.per_sequence * 1e6:.0f}",
         f"{law.per_token * 1e6:.1f}",
         f"{law.per_squared_token * 1e9:.1f}",

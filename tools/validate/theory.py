@@ -27,7 +27,7 @@ WARM_UP = REQUESTS // 10
 CONFIDENCE = 0.999
 SEED = 1
 
-LAW = BatchLaw(per_batch=0.002, per_sequence=0.0002, per_token=0.00002, per_squared_token=0.00000001)
+LAW = BatchLaw(per_pass=0.002, per_sequence=0.0002, per_token=0.00002, per_squared_token=0.00000001)
 """Of the size of our own profiles; only its proportions matter, for all loads are shares of what it can do."""
 
 POLICY_REQUESTS = 40_000

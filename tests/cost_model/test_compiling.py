@@ -1,0 +1,38 @@
+"""The first simulation on a machine is compiled, which takes seconds: whoever waits is told so."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+COMPARE = ("cost", "compare", "--model", "tiny", "--instance", "ml.c7i.xlarge", "--mode", "realtime", "--json")
+
+
+def compare(**environment: str) -> str:
+    """What it says on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rerank_toolkit.cli", *COMPARE],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    assert done.stdout.startswith("{")
+    return done.stderr
+
+
+def test_it_is_said_once_and_then_never_again(tmp_path: Path) -> None:
+    first, second = (compare(NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+
+    assert first.count("compiling the simulation, once on this machine") == 1
+    assert "compiling" not in second
+
+
+def test_where_no_folder_keeps_it_that_is_said_too() -> None:
+    said = compare(NUMBA_CACHE_LOCATOR_CLASSES="UserProvidedCacheLocator", NUMBA_CACHE_DIR="/proc/nowhere")
+
+    assert "each time" in said
+    assert "NUMBA_CACHE_DIR names a folder that keeps it" in said
