@@ -231,7 +231,7 @@ def test_an_alarm_rings_by_its_metric_tells_and_is_calm_again(local_aws: LocalAw
         "TreatMissingData": "notBreaching",
     }
     cloudwatch.put_metric_alarm(
-        AlarmName="hot", Period=2, AlarmActions=[topic], OKActions=[topic], AlarmDescription="see the runbook", **alarm
+        AlarmName="hot", Period=5, AlarmActions=[topic], OKActions=[topic], AlarmDescription="see the runbook", **alarm
     )
     cloudwatch.put_metric_alarm(AlarmName="by-hand", Period=60, **alarm)
     cloudwatch.put_composite_alarm(AlarmName="both", AlarmRule='ALARM("hot") AND ALARM("by-hand")')

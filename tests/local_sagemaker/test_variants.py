@@ -78,6 +78,17 @@ def test_images_and_counts_are_described_as_they_are(local_aws: LocalAws, two: s
     assert settled(local_aws, two)["ProductionVariants"][0]["CurrentInstanceCount"] == 3
 
 
+def test_cloudwatch_hears_of_latencies_and_of_the_machines_use(local_aws: LocalAws, two: str) -> None:
+    invoke(local_aws, two, TargetVariant="First")
+    place = {"EndpointName": two, "VariantName": "First"}
+    for name in ("ModelLatency", "OverheadLatency", "InvocationsPerInstance"):
+        eventually(lambda name=name: metric_sum(local_aws, name, **place) > 0)
+        eventually(lambda name=name: metric_sum(local_aws, name, **place, EndpointConfigName="two") > 0)
+    machine = "/aws/sagemaker/Endpoints"
+    eventually(lambda: metric_sum(local_aws, "MemoryUtilization", namespace=machine, **place) > 0)
+    eventually(lambda: metric_sum(local_aws, "CPUUtilization", namespace=machine, **place) > 0)
+
+
 def test_an_update_keeps_weights_and_counts_if_it_is_told_so(local_aws: LocalAws, two: str) -> None:
     sagemaker = local_aws.client("sagemaker")
     weights = [{"VariantName": "First", "DesiredWeight": 5.0, "DesiredInstanceCount": 4}]
