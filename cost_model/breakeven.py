@@ -15,7 +15,6 @@ import msgspec
 import numpy as np
 
 from cost_model.bill import Biller
-from cost_model.compare import keeps_time
 from cost_model.components import MONTH_HOURS, total
 from cost_model.crossings import NEVER, Span, cheapest_spans
 from cost_model.hosts import find_hosts
@@ -26,6 +25,7 @@ from cost_model.prices.book import PriceBook
 from cost_model.question import Question
 from cost_model.service_time import MeasuredModel
 from cost_model.sizing import Demand, Sizing, size_rows
+from cost_model.verdicts import keeps_time
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.models import Model
 

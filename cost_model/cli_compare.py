@@ -46,8 +46,11 @@ def compare(
         left_out_lines,
         shown_options,
     )
+    from cost_model.report.estimate import prices_line
+    from cost_model.simulate.announcing import on_compiling
     from cost_model.simulation import simulated, simulated_row
 
+    on_compiling(say)
     faults = [Fault("--top", f"is {top}; expected 0 for all, or more", "out_of_range")] if top < 0 else []
     question, prices, measured = (asked or Asked()).question(faults)
     comparison = answer(question, prices, measured, refine=simulated)
@@ -56,8 +59,7 @@ def compare(
     elif comparison.options:
         shown = shown_options(comparison, top, sort, simulated_row)
         tell = print_text if format == "table" else say
-        dates = ", ".join(dict.fromkeys(str(prices.origin(region).as_of) for region in comparison.regions))
-        tell(f"{comparison.region}, prices as of {dates}")
+        tell(prices_line(prices, comparison.regions))
         tell(comparison.workload.describe())
         print_table(comparison_columns(comparison), comparison_rows(comparison, shown), format=format)
         for line in comparison_notes(comparison, shown):

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Repeatable = Parameter(negative=(), show_default=False)
 
+MOST_MONTHS = 60
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,8 @@ class Asked:
         Only this way to run it; may be given several times.
     region
         AWS region; may be given several times. Without it the workload's, or us-east-1.
+    month
+        So many months on, by the workload's growth.
     max_p95_ms
         Limit of the response time's 95th percentile, instead of the workload's.
     min_beir
@@ -76,6 +80,7 @@ class Asked:
     instance: str = "*"
     mode: Annotated[tuple[Mode, ...], Repeatable] = ()
     region: Annotated[tuple[str, ...], Repeatable] = ()
+    month: int = 0
     max_p95_ms: Annotated[float | None, Parameter(name="--max-p95-ms")] = None
     min_beir: float | None = None
     min_quality: float | None = None
@@ -99,6 +104,7 @@ class Asked:
         except InvalidOptions as error:  # told together with what is wrong with the others
             faults += error.faults
             workload = read_workload()
+        faults += month_faults(self.month, workload)
         regions = self.region or workload.regions or ("us-east-1",)
         prices = open_prices(self.prices, regions)
         modes = self.mode or MODES
@@ -111,7 +117,7 @@ class Asked:
         for text in unusable:
             say(f"warning: {text}")
         question = Question(
-            workload=workload,
+            workload=workload.in_month(self.month),
             models=tuple(models),
             regions=tuple(dict.fromkeys(regions)),
             modes=tuple(dict.fromkeys(modes)),
@@ -121,6 +127,16 @@ class Asked:
             int8_opted_in="int8" in self.dtype,
         )
         return question, prices, measured
+
+
+def month_faults(month: int, workload: Workload) -> list[Fault]:
+    """What is wrong with asking for the workload so many months on."""
+    if not 0 <= month <= MOST_MONTHS:
+        return [Fault("--month", f"is {month}; expected 0 for now to {MOST_MONTHS}", "out_of_range")]
+    if month and workload.growth is None:
+        told = f"is {month}, and the workload doesn't grow; give it growth = {{percent_a_month = …}}"
+        return [Fault("--month", told, "no_growth")]
+    return []
 
 
 class InvalidOptions(InvalidInput):

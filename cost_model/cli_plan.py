@@ -1,4 +1,4 @@
-"""`rerank cost plan`: the plan of the cheapest endpoint within the limits, and what it changes."""
+"""`rerank cost plan`: the plan of the cheapest deployment within the limits, and what it changes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import msgspec
 from cyclopts import Parameter
 
 from cost_model.cli_options import Asked
-from cost_model.modes import MODES, Mode
-from cost_model.planner import PLANNED, compare_plans, make_plan, read_plan, write_plan
+from cost_model.growth import at_horizon
+from cost_model.modes import Mode
+from cost_model.plan_difference import compare_plans
+from cost_model.planner import PLANNED, make_plan, read_plan, write_plan
 from cost_model.question import answer
 from cost_model.report.compare import left_out_lines
 from cost_model.report.plan import (
@@ -23,6 +25,7 @@ from cost_model.report.plan import (
     plan_document,
     plan_notes,
 )
+from cost_model.simulate.announcing import on_compiling
 from cost_model.simulation import simulated
 from rerank_toolkit.console import Format, print_json, print_table, print_text, say
 from rerank_toolkit.contracts.errors import NothingMeetsConstraints
@@ -37,10 +40,10 @@ def plan(
     format: Format = "table",
     as_json: Annotated[bool, Parameter(name="--json", negative=(), show_default=False)] = False,
 ) -> None:
-    """Write the plan of the cheapest real-time endpoint within the limits, for `cdk deploy -c plan=FILE`.
+    """Write the plan of the cheapest deployment within the limits, for `cdk deploy -c plan=FILE`.
 
-    Prints its bill, how much more traffic it takes, the runner-up and the commands that deploy it. With several
-    regions the cheapest is planned.
+    Prints its bill, how much more traffic it takes and, where the workload grows, until when; the runner-up, what is
+    not known for sure, and the commands that deploy it. With several regions the cheapest is planned.
 
     Parameters
     ----------
@@ -56,8 +59,9 @@ def plan(
     asked = asked or Asked()
     question, prices, measured = asked.question(_faults(asked.mode))
     old = None if diff is None else read_plan(diff, "name the plan of before with --diff")
-    modes = asked.mode or tuple(mode for mode in MODES if mode in PLANNED)
-    question = msgspec.structs.replace(question, modes=modes)
+    planned = tuple(mode for mode in question.modes if mode in PLANNED)
+    question = msgspec.structs.replace(question, modes=planned)
+    on_compiling(say)
     comparison = answer(question, prices, measured, refine=simulated)
     chosen = comparison.chosen
     if chosen is None:
@@ -65,17 +69,18 @@ def plan(
         raise NothingMeetsConstraints("\n".join([comparison.reason, *(f"  {line}" for line in why_nothing)]))
     made = make_plan(chosen, prices)
     difference = None if old is None else compare_plans(old, made)
+    horizon = at_horizon(chosen, question, prices, measured)
     if out is not None:
         write_plan(out, made)
         say(f"wrote {out}")
     if as_json or format == "json":
-        print_json(plan_document(made, comparison, prices, out=out, difference=difference))
+        print_json(plan_document(made, comparison, prices, out=out, difference=difference, horizon=horizon))
         return
     tell = print_text if format == "table" else say
     tell(f"{made.region}, prices as of {made.price_date}")
     tell(made.workload)
     print_table(BILL_COLUMNS, bill_rows(chosen), format=format)
-    for line in plan_notes(made, comparison, chosen, out):
+    for line in plan_notes(made, comparison, chosen, horizon, out):
         tell(line)
     if difference is not None:
         tell("")

@@ -13,7 +13,7 @@ from cost_model.prices.book import PriceBook
 from cost_model.question import Question
 from cost_model.report.whatif import COLUMNS, whatif_document, whatif_notes, whatif_rows
 from cost_model.whatif import ask_what_if
-from cost_model.workload import Workload
+from cost_model.workload import Growth, Workload
 from rerank_toolkit.console import Format, print_json, print_table, print_text, say
 from rerank_toolkit.contracts import documents
 from rerank_toolkit.contracts.errors import InvalidInput, NothingMeetsConstraints
@@ -27,6 +27,8 @@ def whatif(
     *,
     asked: Asked | None = None,
     traffic: float | None = None,
+    growth: float | None = None,
+    months: int | None = None,
     discount: Decimal | None = None,
     to_region: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     p95_ms: Annotated[float | None, Parameter(name="--p95-ms")] = None,
@@ -41,6 +43,10 @@ def whatif(
     ----------
     traffic
         Factor on the requests, such as 2.
+    growth
+        Percent by which requests grow in a month, instead of the workload's growth: what that comes to.
+    months
+        After so many months of growth, instead of as many as the workload looks at, or 12.
     discount
         Share of the on-demand price that a Savings Plan saves on instances, such as 0.3.
     to_region
@@ -57,12 +63,12 @@ def whatif(
         The same as --format json.
     """
     changes = {"max_p95_ms": p95_ms, "min_quality": quality, "max_monthly_cost": budget}
-    named = [value for value in (traffic, discount, *changes.values()) if value is not None]
+    named = [value for value in (traffic, growth, months, discount, *changes.values()) if value is not None]
     question, prices, measured = (asked or Asked()).question(_faults(traffic, changed=bool(named or to_region)))
     _check(to_region, prices)
     after = msgspec.structs.replace(
         question,
-        workload=_workload(question.workload, traffic, discount, changes),
+        workload=_grown(_workload(question.workload, traffic, discount, changes), growth, months),
         regions=to_region or question.regions,
     )
     found = ask_what_if(question, after, prices, measured)
@@ -82,7 +88,7 @@ def whatif(
 def _faults(traffic: float | None, *, changed: bool) -> list[Fault]:
     faults = []
     if not changed:
-        options = "--traffic, --discount, --to-region, --p95-ms, --quality or --budget"
+        options = "--traffic, --growth, --months, --discount, --to-region, --p95-ms, --quality or --budget"
         faults.append(Fault("whatif", f"is asked without a change; name one by {options}"))
     if traffic is not None and not 0 < traffic <= MOST_TRAFFIC:
         told = f"is {traffic:g}; expected a factor above 0, up to {MOST_TRAFFIC:,}"
@@ -108,6 +114,25 @@ def _workload(workload: Workload, traffic: float | None, discount: Decimal | Non
         plan = documents.convert({"discount": discount}, SavingsPlan, name="--discount")
         after = msgspec.structs.replace(after, savings_plan=plan)
     return after
+
+
+def _grown(workload: Workload, percent: float | None, months: int | None) -> Workload:
+    """So many months on; the workload itself where neither is asked for. Raises InvalidInput."""
+    if percent is None and months is None:
+        return workload
+    if percent is None and workload.growth is None:
+        told = "goes with growth, and the workload has none; give it --growth PERCENT"
+        raise InvalidInput("options", [Fault("--months", told, "no_growth")])
+    asked: dict[str, Any] = {} if workload.growth is None else msgspec.to_builtins(workload.growth)
+    given = {"percent_a_month": percent, "months": months}
+    asked |= {name: value for name, value in given.items() if value is not None}
+    try:
+        grows = documents.convert(asked, Growth, name="options")
+    except InvalidInput as error:
+        names = {"percent_a_month": "--growth", "months": "--months"}
+        named = [Fault(names.get(fault.field, fault.field), fault.message, fault.type) for fault in error.faults]
+        raise InvalidInput("options", named) from None
+    return msgspec.structs.replace(workload, growth=grows).in_month(workload.month + grows.months)
 
 
 def _told(before: Question, after: Question, discount: Decimal | None) -> str:

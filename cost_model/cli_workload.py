@@ -7,11 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from cost_model.cli_options import month_faults
 from cost_model.report.workload import COLUMNS, reading_lines, workload_document, workload_figures, workload_row
 from cost_model.workload import DEFAULT, read_workload_measured
 from rerank_toolkit.console import Format, print_json, print_table, print_text, say
 from rerank_toolkit.contracts.errors import InvalidInput
-from rerank_toolkit.contracts.faults import Fault
 
 
 def workload(
@@ -36,7 +36,8 @@ def workload(
         The same as --format json.
     """
     reading = read_workload_measured(file or DEFAULT)
-    _check_month(month, reading.workload.growth is not None)
+    if faults := month_faults(month, reading.workload):
+        raise InvalidInput("options", faults)
     asked = reading.workload.in_month(month)
     figures = workload_figures(asked, reading)
     for note in reading.notes:
@@ -45,15 +46,7 @@ def workload(
         print_json(workload_document(asked, reading, figures, month=month))
         return
     if format == "table":
-        print_text(asked.describe() + (f", in month {month}" if month else ""))
+        print_text(asked.describe())
         for line in reading_lines(reading):
             print_text(line)
     print_table(COLUMNS, [workload_row(figure, full=format != "table") for figure in figures], format=format)
-
-
-def _check_month(month: int, grows: bool) -> None:
-    if not 0 <= month <= 60:
-        raise InvalidInput("options", [Fault("--month", f"is {month}; expected 0 for now to 60", "out_of_range")])
-    if month and not grows:
-        told = f"is {month}, and the workload doesn't grow; give it growth = {{percent_a_month = …}}"
-        raise InvalidInput("options", [Fault("--month", told, "no_growth")])

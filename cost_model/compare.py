@@ -15,18 +15,18 @@ import msgspec
 import numpy as np
 
 from cost_model.bill import Biller
+from cost_model.choice import choose
 from cost_model.components import Component, dollars, is_complete, total
 from cost_model.modes import MODES, SAGEMAKER, Mode, ModeFile, load_mode
-from cost_model.modes.limits import ended
 from cost_model.options import Candidate, LeftOut
 from cost_model.pareto import pareto_front
 from cost_model.prices.book import PriceBook, Unknown
 from cost_model.reasons import why_chosen, why_none
 from cost_model.shown import Shown
 from cost_model.sizing import Demand, Sizing, size_rows
-from cost_model.verdicts import may_be_chosen, meets
+from cost_model.slow_end import slow_sizings
+from cost_model.verdicts import too_much
 from cost_model.workload import Workload
-from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.contracts import usage
 
 CENT = Decimal("0.0001")
@@ -85,6 +85,19 @@ class Option(Shown, msgspec.Struct, frozen=True, kw_only=True):
         return None if math.isnan(self.sizing.headroom) else round(self.sizing.headroom, 4)
 
     @property
+    def lasts_until(self) -> int | None:
+        """The last month, as far as the workload looks, in which this size has room for the grown traffic.
+
+        None where it doesn't grow or nothing bounds it.
+        """
+        growth, now = self.workload.growth, self.workload.month
+        if growth is None or self.headroom is None:
+            return None
+        room = 1 + self.headroom
+        months = range(now, max(growth.months, now) + 1)
+        return max((month for month in months if growth.factor(month - now) <= room), default=now)
+
+    @property
     def documents_per_second(self) -> float:
         """When saturated, as many as run in the busiest hour."""
         seconds = self.sizing.billed or self.sizing.work  # whoever is billed by the request takes one at a time
@@ -105,6 +118,10 @@ class Option(Shown, msgspec.Struct, frozen=True, kw_only=True):
     @property
     def label(self) -> str:
         return f"{self.candidate.model.alias} on {self.place}"
+
+    def named(self, *, region: bool) -> str:
+        """The label, with the region where there are several to choose from."""
+        return f"{self.label} in {self.region}" if region else self.label
 
     @property
     def place(self) -> str:
@@ -143,11 +160,21 @@ class Comparison(Shown, msgspec.Struct, frozen=True, kw_only=True):
     left_out: list[LeftOut]
     chosen: Option | None
     runner_up: Option | None
+    cheaper: Option | None = None
+    """One passed over, for it keeps the limits only if it is as fast as expected."""
+    slow_end: Option | None = None
+    """The chosen one if it is as slow as it may be, sized for that; None where nothing is enough then."""
+    sure: bool = True
+    """Whether the chosen one keeps the limits then too; else no option does."""
     reason: str
 
     @property
     def region(self) -> str:
         return ", ".join(self.regions)
+
+    def named(self, option: Option) -> str:
+        """The option's label, with its region where several are compared."""
+        return option.named(region=len(self.regions) > 1)
 
 
 def compare(
@@ -160,8 +187,9 @@ def compare(
     modes: Sequence[Mode] = MODES,
     refine: Callable[[Option], Option] | None = None,
 ) -> Comparison:
-    """Ranks the candidates in these modes: cheapest that meets the workload's limits, the faster of equals.
+    """Ranks the candidates in these modes, and takes the cheapest that keeps the limits, of equals the faster.
 
+    It keeps them at the slow end of its speed too, as far as any does (cost_model.choice).
     `refine` gives an option better response times than the closed forms'; what would be chosen is refined first, and
     passed over if it then breaks a limit.
     """
@@ -173,50 +201,41 @@ def compare(
         options += found
         not_ranked += unfit
     options.sort(key=lambda option: (option.monthly_cost, option.sizing.p95))
-    chosen, runner_up = _choose(options, workload, refine)
+    choice = choose(options, workload, refine, price=lambda one, sizing: _resized(one, sizing, prices).monthly_cost)
     front = _front(options)
     options = [
         msgspec.structs.replace(option, pareto=flag) if flag else option
         for option, flag in zip(options, front, strict=True)
     ]
-    if chosen is not None:
-        options[chosen] = msgspec.structs.replace(options[chosen], chosen=True)
-    best = None if chosen is None else options[chosen]
-    second = None if runner_up is None else options[runner_up]
+    if choice.chosen is not None:
+        options[choice.chosen] = msgspec.structs.replace(options[choice.chosen], chosen=True)
+    chosen, runner_up, cheaper = (
+        None if at is None else options[at] for at in (choice.chosen, choice.runner_up, choice.cheaper)
+    )
+    (slow_sizing,) = [None] if chosen is None else slow_sizings([chosen])
+    slow = None if chosen is None or slow_sizing is None else _resized(chosen, slow_sizing, prices)
+    several = len(asked) > 1
     return Comparison(
         workload=workload,
         regions=asked,
         options=options,
         left_out=not_ranked,
-        chosen=best,
-        runner_up=second,
-        reason=why_chosen(best, second, workload) if best else why_none(options, workload),
+        chosen=chosen,
+        runner_up=runner_up,
+        cheaper=cheaper,
+        slow_end=slow,
+        sure=choice.sure,
+        reason=why_none(options, workload, several=several)
+        if chosen is None
+        else why_chosen(chosen, runner_up, cheaper, slow, workload, sure=choice.sure, several=several),
     )
 
 
-def keeps_time(mode: Mode, sizing: Sizing, workload: Workload) -> bool:
-    """Whether the size carries the load within the workload's limit and the endpoint's own."""
-    in_time = workload.slo_ms is None or round(sizing.limited * 1000, 2) <= workload.slo_ms
-    return in_time and _too_much(mode, sizing) is None
-
-
-def _choose(
-    options: list[Option], workload: Workload, refine: Callable[[Option], Option] | None
-) -> tuple[int | None, int | None]:
-    """Places of the chosen one and of the next; the options there are refined."""
-    taken: list[int] = []
-    for at, option in enumerate(options):
-        if not (may_be_chosen(option, workload) and meets(option, workload)):
-            continue
-        if refine is not None:
-            options[at] = refine(option)
-            if not meets(options[at], workload):
-                continue
-        taken.append(at)
-        if len(taken) == 2:
-            break
-    first, second, *_ = [*taken, None, None]
-    return first, second
+def _resized(option: Option, sizing: Sizing, prices: PriceBook) -> Option:
+    """The option in another size, with what that costs."""
+    file, biller = load_mode(option.mode), Biller(prices, option.region, option.workload)
+    (resized,) = _priced(option.mode, file, [(option.candidate, sizing)], option.workload, biller)
+    return resized
 
 
 def _front(options: Sequence[Option]) -> list[bool]:
@@ -257,7 +276,7 @@ def _in_mode(
     demand = Demand.of(fit)
     sized: list[tuple[Candidate, Sizing]] = []
     for candidate, sizing in zip(fit, size_rows(file.size(demand, workload), demand, workload), strict=True):
-        why = _too_much(mode, sizing)
+        why = too_much(mode, sizing)
         if why is not None or sizing is None:
             left_out.append(_left_out(mode, candidate, why or Unknown("This is a bug.")))
         else:
@@ -316,25 +335,6 @@ def _named(mode: Mode, candidate: Candidate) -> dict[str, Any]:
         "engine": candidate.engine,
         "dtype": candidate.dtype,
     }
-
-
-def _too_much(mode: Mode, sizing: Sizing | None) -> Unknown | None:
-    """Why the endpoint can't carry the load, if so."""
-    limits = load_limits()
-    if sizing is None:
-        most = limits.serverless.max_concurrency
-        if mode in ("serverless", "provisioned"):
-            return Unknown(f"would need more than the {most} concurrent requests that a serverless endpoint takes")
-        return Unknown("would need more containers at once than an account gets")
-    if mode == "autoscaled" and sizing.least == sizing.count:
-        return Unknown("needs as many instances in every hour: a fixed count does the same")
-    timed = {
-        "realtime": limits.realtime,
-        "autoscaled": limits.realtime,
-        "serverless": limits.serverless,
-        "provisioned": limits.serverless,
-    }
-    return ended(sizing, timed[mode], mode) if mode in timed else None
 
 
 def _rounded(value: Decimal) -> Decimal:

@@ -8,25 +8,38 @@ The rules are for a start, not for a workload: `rerank cost compare` chooses for
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
 import cyclopts
+import msgspec
 
 from cost_model.components import MONTH_HOURS, component
+from cost_model.hosts import Host, find_hosts
+from cost_model.memory import memory_on
+from cost_model.options import Candidate, find_candidates
+from cost_model.plan_parts import (
+    artifact_of,
+    expected_memory_mib,
+    expected_start_s,
+    image_of,
+    settings_of,
+    start_basis,
+    startup_timeout_s,
+)
 from cost_model.prices.book import PriceBook, Rate, Unknown, shipped_prices
-from rerank_toolkit import __version__
+from cost_model.service_time import PROFILES, MeasuredModel, load_profiles
+from cost_model.workload import read_workload
 from rerank_toolkit.catalog.instances import VNNI_INSTRUCTION_SETS, Instance, load_instances
 from rerank_toolkit.catalog.models import Model, load_models
 from rerank_toolkit.contracts.documents import encode, write
 from rerank_toolkit.contracts.errors import NothingMeetsConstraints
-from rerank_toolkit.contracts.manifest import Dtype, Engine, artifact_name
-from rerank_toolkit.contracts.plan import Deployment, Expectation, Image, LocalArtifact, Plan
+from rerank_toolkit.contracts.manifest import Dtype, Engine
+from rerank_toolkit.contracts.plan import Deployment, Expectation, Plan
 
 REGION = "us-east-1"
-REPOSITORY = "rerank-toolkit"
 
 CPU_RULE = "cheapest x86_64 type with AVX-512 VNNI, at least 4 vCPUs and 8 GiB, without a GPU or accelerator"
 GPU_RULE = "cheapest type with one NVIDIA GPU of at least 16 GiB and compute capability 7.5 to 8.9"
@@ -71,8 +84,8 @@ def cheapest(prices: PriceBook, region: str, rule: Callable[[Instance], bool]) -
 def default_plan(prices: PriceBook | None = None) -> Plan:
     """Two deployments a model, in the catalogue's order; without `prices` by those that ship, as the plan does."""
     prices = prices or shipped_prices()
-    cpu = cheapest(prices, REGION, meets_cpu_rule)
-    gpu = cheapest(prices, REGION, meets_gpu_rule)
+    measured, _ = load_profiles((PROFILES,))
+    cpu, gpu = (_place(prices, rule, measured) for rule in (meets_cpu_rule, meets_gpu_rule))
     deployments: list[Deployment] = []
     for model in load_models().values():
         deployments.append(_deployment(model, "Cpu", "openvino", "bf16", cpu))
@@ -86,26 +99,67 @@ def default_plan(prices: PriceBook | None = None) -> Plan:
     )
 
 
-def _deployment(
-    model: Model, suffix: Literal["Cpu", "Gpu"], engine: Engine, dtype: Dtype, host: tuple[Instance, Rate]
-) -> Deployment:
-    instance, rate = host
+class _Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where all models of a kind are put."""
+
+    instance: Instance
+    rate: Rate
+    host: Host
+    measured: Sequence[MeasuredModel]
+
+    def candidate(self, model: Model, engine: Engine) -> Candidate:
+        """The model there, with memory for documents as long as it reads.
+
+        How long it starts follows from its speed, which is that for the workload that is taken where none is given.
+        """
+        found, left_out = find_candidates(
+            [model], [self.host], read_workload(), self.measured, engines=[engine], dtypes=("fp32", "bf16", "fp16")
+        )
+        if not found:
+            reasons = "; ".join(item.why.reason for item in left_out)
+            raise NothingMeetsConstraints(f"{model.id} does not run on {self.instance.instance}: {reasons}")
+        candidate, peak = found[0], self.host.peak
+        memory = memory_on(
+            model,
+            engine,
+            candidate.dtype,
+            cores=1.0 if peak.on_gpu else peak.cores,
+            memory_mb=self.host.memory_mb,
+            longest_tokens=model.max_tokens,
+        )
+        return msgspec.structs.replace(candidate, memory=memory)
+
+
+def _place(prices: PriceBook, rule: Callable[[Instance], bool], measured: Sequence[MeasuredModel]) -> _Place:
+    instance, rate = cheapest(prices, REGION, rule)
+    hosts, _ = find_hosts(prices, REGION, services=["instance"], instances=instance.instance)
+    return _Place(instance=instance, rate=rate, host=hosts[0], measured=measured)
+
+
+def _deployment(model: Model, suffix: Literal["Cpu", "Gpu"], engine: Engine, dtype: Dtype, place: _Place) -> Deployment:
+    instance, rate = place.instance, place.rate
+    candidate = place.candidate(model, engine)
     hours = component(f"{instance.instance}, 1 × {MONTH_HOURS} hours", Decimal(MONTH_HOURS), rate)
     line = hours.as_cost_line()
     return Deployment(
         stack=f"{model.stack}{suffix}",
         model=model.id,
-        artifact=LocalArtifact(path=f"artifacts/{artifact_name(model.id, engine, dtype)}"),
-        image=Image(repository=REPOSITORY, tag=f"{suffix.lower()}-{__version__}"),
+        artifact=artifact_of(candidate),
+        image=image_of(place.host),
         engine=engine,
         dtype=dtype,
         mode="realtime",
         instance=instance.instance,
         count=1,
+        startup_timeout_s=startup_timeout_s(candidate, "realtime"),
+        environment=settings_of(candidate, "realtime").to_environment(),
         expected=Expectation(
+            memory_mib=expected_memory_mib(candidate),
+            start_s=expected_start_s(candidate),
             monthly_cost=line.cost if line else None,
             cost_components=[line] if line else [],
-            basis=f"cost: {hours.basis}; speed: unknown, no workload was given",
+            basis=f"cost: {hours.basis}; speed: unknown, no workload was given; memory of {model.max_tokens:,} "
+            f"tokens a document: {candidate.memory.basis}; {start_basis(candidate)}",
         ),
     )
 

@@ -53,6 +53,19 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         return self.memory.workers >= started
 
     @property
+    def server_start_s(self) -> float | None:
+        """From the start of the server to its first answer, as measured and in proportion to its compute.
+
+        None where no profile tells, and on a GPU where none was measured on one: what a driver takes to load has
+        nothing to do with how fast it then computes.
+        """
+        measured = self.speed.measured
+        started = measured.profile.startup_s
+        if started is None or (self.host.peak.on_gpu and not measured.peak.on_gpu):
+            return None
+        return started * self.ratio
+
+    @property
     def ratio(self) -> float:
         """Compute seconds here over those on the measured machine."""
         return self.scaled.ratio

@@ -1,36 +1,54 @@
-"""From the chosen option to plan.json, and from one plan to the next."""
+"""From the chosen option to plan.json."""
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 
-import msgspec
-
 from cost_model.compare import Option
 from cost_model.components import total
-from cost_model.default_plan import REPOSITORY
 from cost_model.delays import load_delays
+from cost_model.hosts import Host
 from cost_model.memory import stored_dtype
-from cost_model.modes import Mode
-from cost_model.modes.autoscaled import METRIC, MOST_INSTANCES, target
+from cost_model.modes import Mode, autoscaled, load_mode
+from cost_model.modes import async_ as asynchronous
+from cost_model.plan_parts import (
+    artifact_of,
+    expected_memory_mib,
+    expected_start_s,
+    image_of,
+    settings_of,
+    start_basis,
+    startup_timeout_s,
+)
 from cost_model.prices.book import PriceBook
-from rerank_toolkit import __version__
+from cost_model.sizing import Demand
+from rerank_toolkit.catalog.limits import MEGABYTE, load_limits
 from rerank_toolkit.contracts import documents, plan
 from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.faults import Fault
-from rerank_toolkit.contracts.manifest import artifact_name
-from rerank_toolkit.contracts.plan import Deployment, Expectation, Image, LocalArtifact, Plan, Scaling
-from rerank_toolkit.contracts.settings import Settings
+from rerank_toolkit.contracts.plan import Deployment, Expectation, Plan, Scaling
 
-PLANNED: Mapping[Mode, plan.Mode] = {"realtime": "realtime", "autoscaled": "realtime"}
-"""What infra deploys; other modes can be compared, and a plan for them would be refused."""
+PLANNED: Mapping[Mode, plan.Mode] = {
+    "realtime": "realtime",
+    "autoscaled": "realtime",
+    "serverless": "serverless",
+    "provisioned": "serverless",
+    "async": "async",
+    "batch": "batch",
+}
+"""What infra deploys; the others can be compared."""
+
+SUFFIXES: Mapping[plan.Mode, str] = {"realtime": "", "serverless": "Serverless", "async": "Async", "batch": "Batch"}
+"""Of a stack's name. Each mode has a stack of its own: SageMaker makes no serverless endpoint of one on instances, and
+a queue or a job is asked otherwise than what answers at once."""
 
 
 def make_plan(option: Option, prices: PriceBook) -> Plan:
-    """One endpoint, as the option says. Raises ValueError for a mode that is not PLANNED."""
+    """One deployment, as the option says. Raises ValueError for a mode that is not PLANNED."""
     return Plan(
         id=_tag(option.workload.name),
         region=option.region,
@@ -43,66 +61,114 @@ def make_plan(option: Option, prices: PriceBook) -> Plan:
 def _deployment(option: Option) -> Deployment:
     if option.mode not in PLANNED:
         raise ValueError(f"{option.mode} is not deployed by infra; planned are {', '.join(PLANNED)}")
-    candidate = option.candidate
-    instance = candidate.host.instance
-    if instance is None:
-        raise TypeError("a real-time option has no instance type. This is a bug.")
-    stored = stored_dtype(candidate.engine, candidate.dtype)
-    on_gpu = instance.kind == "gpu"
-    settings = Settings() if candidate.workers_fit else Settings(workers=candidate.memory.workers)
+    mode = PLANNED[option.mode]
+    candidate, host = option.candidate, option.candidate.host
+    largest_mb = _largest_request_mb(option)
     return Deployment(
-        stack=f"{candidate.model.stack}{'Gpu' if on_gpu else 'Cpu'}",
+        stack=f"{candidate.model.stack}{_kind(host)}{SUFFIXES[mode]}",
         model=candidate.model.id,
-        artifact=LocalArtifact(path=f"artifacts/{artifact_name(candidate.model.id, candidate.engine, stored)}"),
-        image=Image(repository=REPOSITORY, tag=f"{_target(instance.kind, instance.architecture)}-{__version__}"),
+        artifact=artifact_of(candidate),
+        image=image_of(host),
         engine=candidate.engine,
-        dtype=stored,
-        mode=PLANNED[option.mode],
-        instance=instance.instance,
-        count=option.count,
-        scaling=_scaling(option) if option.mode == "autoscaled" else None,
-        environment=settings.to_environment(),
+        dtype=stored_dtype(candidate.engine, candidate.dtype),
+        mode=mode,
+        instance=host.instance.instance if host.instance else None,
+        memory_mb=host.memory_mb if mode == "serverless" else None,
+        count=option.count if mode in ("realtime", "batch") else 1,
+        concurrency=_concurrency(option, largest_mb),
+        provisioned_concurrency=option.count if option.mode == "provisioned" else None,
+        scaling=_scaling(option),
+        largest_request_mb=largest_mb,
+        startup_timeout_s=startup_timeout_s(candidate, mode),
+        environment=settings_of(candidate, mode).to_environment(),
         expected=_expectation(option),
     )
 
 
-def _target(kind: str, architecture: str) -> str:
-    """Of the images that docs/deploy.md names; Arm's is another build of the CPU's."""
-    if kind == "gpu":
-        return "gpu"
-    return "cpu" if architecture == "x86_64" else "cpu-arm64"
+def _kind(host: Host) -> str:
+    """Of a stack's name."""
+    return "" if host.instance is None else "Gpu" if host.kind == "gpu" else "Cpu"
 
 
-def _scaling(option: Option) -> Scaling:
-    tracked = target(option.candidate, option.workload)
+def _largest_request_mb(option: Option) -> float:
+    """Rounded up to a hundredth."""
+    return math.ceil(option.workload.largest_request_bytes / MEGABYTE * 100) / 100
+
+
+def _concurrency(option: Option, largest_mb: float) -> int | None:
+    """Of serverless, containers; of async and batch one request for each engine, and one on its way to them."""
+    match option.mode:
+        case "serverless":
+            return option.count
+        case "provisioned":
+            return max(option.count, _on_demand(option))
+        case "async":
+            return option.candidate.memory.workers + 1
+        case "batch":  # payload × concurrency is limited too
+            together = load_limits().batch.payload_mb // math.ceil(largest_mb)
+            return max(1, min(option.candidate.memory.workers + 1, together))
+        case _:
+            return None
+
+
+def _on_demand(option: Option) -> int:
+    """Containers that would take all requests without provisioned units."""
+    sizes = load_mode("serverless").size(Demand.of([option.candidate]), option.workload)
+    count = float(sizes.count[0])
+    return int(count) if math.isfinite(count) else load_limits().serverless.max_concurrency
+
+
+def _scaling(option: Option) -> Scaling | None:
     cooldowns = load_delays().tracking
+    if option.mode == "autoscaled":
+        tracked = autoscaled.target(option.candidate, option.workload)
+        least, most = option.sizing.least, autoscaled.MOST_INSTANCES * option.count
+        metric, target, formula = autoscaled.METRIC, tracked.invocations, tracked.formula
+    elif option.mode == "async":
+        waiting = asynchronous.backlog(option.candidate, option.workload)
+        least, most = 0, option.count
+        metric, target, formula = asynchronous.METRIC, waiting.requests, waiting.formula
+    else:
+        return None
     return Scaling(
-        min_instances=option.sizing.least,
-        max_instances=MOST_INSTANCES * option.count,
-        metric=METRIC,
-        target=tracked.invocations,
+        min_instances=least,
+        max_instances=most,
+        metric=metric,
+        target=target,
         scale_in_cooldown_s=cooldowns.scale_in_cooldown_s,
         scale_out_cooldown_s=cooldowns.scale_out_cooldown_s,
-        formula=tracked.formula,
+        formula=formula,
     )
 
 
 def _expectation(option: Option) -> Expectation:
+    candidate = option.candidate
     lines = [line for component in option.components if (line := component.as_cost_line()) is not None]
     bases = dict.fromkeys(line.basis for line in lines)
     unpriced = [line.name for line in option.components if line.cost is None]
-    missing = f"; at least ${total(option.components):.2f}, unpriced: {', '.join(unpriced)}" if unpriced else ""
-    computes = option.candidate.dtype
-    stored = stored_dtype(option.candidate.engine, computes)
-    runs = "" if computes == stored else f"computes in {computes} from weights in {stored}; "
+    missing = f", at least ${total(option.components):.2f}, unpriced: {', '.join(unpriced)}" if unpriced else ""
+    stored = stored_dtype(candidate.engine, candidate.dtype)
+    told = [
+        f"cost: {', '.join(bases)}{missing}",
+        f"p95 {_of(option)} by {option.timed}",
+        *([] if candidate.dtype == stored else [f"computes in {candidate.dtype} from weights in {stored}"]),
+        f"speed: {candidate.basis}",
+        start_basis(candidate),
+    ]
     return Expectation(
         p95_ms=option.p95_ms,
         documents_per_second=option.documents_per_second,
+        memory_mib=expected_memory_mib(candidate),
+        start_s=expected_start_s(candidate),
         monthly_cost=Decimal(f"{option.monthly_cost:f}") if option.complete else None,
         cost_components=lines,
-        basis=f"cost: {', '.join(bases)}{missing}; p95 in the busiest hour by {option.timed}; {runs}"
-        f"speed: {option.candidate.basis}",
+        basis="; ".join(told),
     )
+
+
+def _of(option: Option) -> str:
+    """The time that the response times are of."""
+    return "over the week" if option.mode in ("autoscaled", "async") else "in the busiest hour"
 
 
 def _tag(name: str) -> str:
@@ -125,93 +191,3 @@ def read_plan(path: Path, why: str) -> Plan:
         return documents.read(path, Plan)
     except InvalidInput as error:
         raise InvalidInput(f"{error.what} is no plan; {why}", error.faults) from None
-
-
-class Change(msgspec.Struct, frozen=True, kw_only=True):
-    stack: str
-    field: str
-    """Empty where the whole stack comes or goes."""
-    before: str | None
-    after: str | None
-
-
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
-    changes: list[Change]
-    before: Decimal | None
-    """Dollars a month of the old plan, as it says itself; None where a deployment in it has no cost."""
-    after: Decimal | None
-
-    @property
-    def saves(self) -> Decimal | None:
-        return None if self.before is None or self.after is None else self.before - self.after
-
-
-def compare_plans(old: Plan, new: Plan) -> Difference:
-    """What changes for each stack by name, and what that saves."""
-    before = {deployment.stack: deployment for deployment in old.deployments}
-    after = {deployment.stack: deployment for deployment in new.deployments}
-    changes = [*_header_changes(old, new)]
-    for stack in dict.fromkeys([*before, *after]):
-        changes += _stack_changes(stack, before.get(stack), after.get(stack))
-    return Difference(changes=changes, before=monthly_cost(old), after=monthly_cost(new))
-
-
-def monthly_cost(of: Plan) -> Decimal | None:
-    costs = [deployment.expected.monthly_cost for deployment in of.deployments]
-    known = [cost for cost in costs if cost is not None]
-    return sum(known, Decimal(0)) if len(known) == len(costs) else None
-
-
-FIELDS = (
-    "model",
-    "artifact",
-    "image",
-    "engine",
-    "dtype",
-    "mode",
-    "instance",
-    "memory_mb",
-    "count",
-    "concurrency",
-    "environment",
-)
-SCALING_FIELDS = ("min_instances", "max_instances", "metric", "target", "scale_in_cooldown_s", "scale_out_cooldown_s")
-
-
-def _header_changes(old: Plan, new: Plan) -> Iterator[Change]:
-    for field in ("region", "price_date", "workload"):
-        before, after = str(getattr(old, field)), str(getattr(new, field))
-        if before != after:
-            yield Change(stack="", field=field, before=before, after=after)
-
-
-def _stack_changes(stack: str, before: Deployment | None, after: Deployment | None) -> Iterator[Change]:
-    if before is None or after is None:
-        yield Change(stack=stack, field="", before=_summary(before), after=_summary(after))
-        return
-    for field in FIELDS:
-        was, is_ = (_shown(getattr(deployment, field)) for deployment in (before, after))
-        if was != is_:
-            yield Change(stack=stack, field=field, before=was, after=is_)
-    for field in SCALING_FIELDS:
-        was, is_ = (
-            None if deployment.scaling is None else _shown(getattr(deployment.scaling, field))
-            for deployment in (before, after)
-        )
-        if was != is_:
-            yield Change(stack=stack, field=f"scaling.{field}", before=was, after=is_)
-
-
-def _summary(deployment: Deployment | None) -> str | None:
-    if deployment is None:
-        return None
-    place = deployment.instance or f"{deployment.memory_mb} MB"
-    return f"{deployment.model} on {deployment.count} × {place}"
-
-
-def _shown(value: object) -> str | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return value
-    return msgspec.json.encode(value).decode()

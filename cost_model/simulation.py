@@ -6,12 +6,11 @@ follows the load, over its week. A batch job's times are its schedule's, and sta
 
 from __future__ import annotations
 
-import math
-
 import msgspec
 
 from cost_model.compare import Option
 from cost_model.hosts import Host
+from cost_model.modes.async_ import backlog
 from cost_model.modes.autoscaled import MOST_INSTANCES, target
 from cost_model.simulate.asynchronous import Asynchronous
 from cost_model.simulate.machine import Machine
@@ -22,10 +21,6 @@ from cost_model.workload import Arrivals, Workload
 from rerank_toolkit.catalog.limits import load_limits
 
 SIMULATED = "simulation"
-
-BACKLOG_PER_INSTANCE = 5.0
-"""Requests waiting per instance of an async endpoint beyond which another is asked for."""
-
 
 ROW_REQUESTS, ROW_ERROR = 700, 0.1
 """Of a row that is one of many in a table: a third of the requests of a choice, unless twice its error needs more."""
@@ -49,7 +44,7 @@ def simulated(option: Option, *, requests: int = REQUESTS, error: float = ERROR)
         workload,
         deployment,
         routing=option.workload.routing,
-        server_start_s=_server_start_s(option),
+        server_start_s=candidate.server_start_s or 0.0,
         percentile=option.workload.slo_percentile,
         requests=requests,
         error=error,
@@ -87,7 +82,10 @@ def _deployment(option: Option) -> Deployment | None:
         case "async":
             return Asynchronous(
                 tracking=TargetTracking(
-                    metric="ApproximateBacklogSizePerInstance", target=BACKLOG_PER_INSTANCE, minimum=0, maximum=count
+                    metric="ApproximateBacklogSizePerInstance",
+                    target=backlog(option.candidate, option.workload).requests,
+                    minimum=0,
+                    maximum=count,
                 )
             )
         case _:
@@ -97,9 +95,3 @@ def _deployment(option: Option) -> Deployment | None:
 def _time_limit_s(host: Host) -> float:
     limits = load_limits()
     return float(limits.serverless.timeout_s if host.service == "serverless" else limits.realtime.timeout_s)
-
-
-def _server_start_s(option: Option) -> float:
-    """Of a server on this host, in proportion to its compute; 0 where no profile tells."""
-    started = option.candidate.speed.measured.profile.startup_s
-    return 0.0 if started is None or math.isnan(started) else started * option.candidate.ratio

@@ -32,6 +32,16 @@ class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
         return chosen is None or self.kept is None or not _same(chosen, self.kept)
 
     @property
+    def lasts(self) -> int | None:
+        """The last month in which what was chosen before has room, where traffic grows; None where nothing bounds it,
+        and of other changes."""
+        before, after = self.before.chosen, self.after.workload
+        if before is None or after.growth is None or after.month == self.before.workload.month:
+            return None
+        growing = msgspec.structs.replace(before.workload, growth=after.growth)
+        return msgspec.structs.replace(before, workload=growing).lasts_until
+
+    @property
     def dearer(self) -> Decimal | None:
         """Dollars a month that the best choice costs more after than before."""
         if self.before.chosen is None or self.after.chosen is None:
@@ -42,17 +52,19 @@ class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
 def ask_what_if(before: Question, after: Question, prices: PriceBook, measured: Sequence[MeasuredModel]) -> WhatIf:
     """Both questions answered; the option chosen for the first is looked for among those of the second."""
     first, second = (answer(question, prices, measured, refine=simulated) for question in (before, after))
-    chosen = first.chosen
-    kept = None
-    if chosen is not None:
-        regions = (chosen.region, *after.regions)
-        same = [option for option in second.options if _same_place(option, chosen)]
-        found = min(same, key=lambda option: regions.index(option.region), default=None)
-        kept = None if found is None else simulated(found)
-    return WhatIf(before=first, after=second, kept=kept)
+    return WhatIf(before=first, after=second, kept=None if first.chosen is None else kept_in(second, first.chosen))
 
 
-def _same_place(one: Option, other: Option) -> bool:
+def kept_in(comparison: Comparison, chosen: Option) -> Option | None:
+    """The option of the comparison that is in the same place as one chosen elsewhere, in its region if it can be;
+    None where there is none."""
+    regions = (chosen.region, *comparison.regions)
+    same = [option for option in comparison.options if same_place(option, chosen)]
+    found = min(same, key=lambda option: regions.index(option.region), default=None)
+    return None if found is None else simulated(found)
+
+
+def same_place(one: Option, other: Option) -> bool:
     """The same but for region, size and count."""
     return (
         one.candidate.model.id,
@@ -70,4 +82,4 @@ def _same_place(one: Option, other: Option) -> bool:
 
 
 def _same(one: Option, other: Option) -> bool:
-    return _same_place(one, other) and one.region == other.region
+    return same_place(one, other) and one.region == other.region

@@ -7,6 +7,9 @@ delay after which it is taken down. Where more than one instance is busy they ru
 
 from __future__ import annotations
 
+import math
+
+import msgspec
 import numpy as np
 
 from cost_model.components import MONTH_HOURS
@@ -23,6 +26,19 @@ from rerank_toolkit.catalog.limits import load_limits
 from rerank_toolkit.contracts import usage
 
 SERVICE: Service = "instance"
+
+METRIC = "ApproximateBacklogSizePerInstance"
+
+SAFETY = 0.5
+"""Of the backlog that a limit allows: the rest is for what comes while new instances start."""
+
+
+class Backlog(msgspec.Struct, frozen=True, kw_only=True):
+    """What target tracking is told, for one candidate."""
+
+    requests: float
+    """Waiting or under way, of each instance."""
+    formula: str
 
 
 def offered(candidate: Candidate, workload: Workload) -> Unknown | None:
@@ -90,6 +106,32 @@ def _respond(demand: Demand, workload: Workload, count: Array, load: Array, cold
         return np.asarray(delays.async_.around_s + warm(share) + np.where(cold > 1 - share, setup, 0.0))
 
     return times
+
+
+def backlog(candidate: Candidate, workload: Workload) -> Backlog:
+    """The backlog of an instance beyond which another is asked for: acceptable latency over the time that a request
+    takes (EC2 Auto Scaling user guide, "Scaling policy based on Amazon SQS").
+
+    Acceptable is half of what the limit leaves after the time in which a new instance comes or, where no limit is
+    stated, that time: what is worked off sooner is not worth one.
+    """
+    delays = load_delays()
+    each = candidate.scaled.saturated_s
+    coming = delays.tracking.out_s + delays.instance.start_s
+    if workload.slo_ms is None:
+        acceptable, told = coming, f"{coming:,.0f} s, in which a new instance comes,"
+    else:
+        left = workload.slo_ms / 1000 - delays.async_.around_s - coming
+        acceptable = max(SAFETY * left, 0.0)
+        told = (
+            f"{acceptable:,.0f} s, {SAFETY:g} of what p{workload.slo_percentile:g} ≤ {workload.slo_ms / 1000:,.0f} s "
+            f"leaves after the {coming:,.0f} s in which a new instance comes,"
+        )
+    requests = max(1.0, math.floor(acceptable / each))
+    return Backlog(
+        requests=requests,
+        formula=f"{METRIC} = {told} / {each * 1000:,.0f} ms that a request takes of an instance's time, at least 1",
+    )
 
 
 def use(candidate: Candidate, sizing: Sizing, workload: Workload) -> list[usage.Item]:

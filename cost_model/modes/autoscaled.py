@@ -116,6 +116,7 @@ def target(candidate: Candidate, workload: Workload) -> Target:
     bearable = float(knee_utilisation(demand, workload, limit_s)[0])
     rate, factor = bearable / float(demand.work[0]), safety(workload)
     invocations = math.floor(rate * 60 * factor * 100) / 100
+    reaction_s = load_delays().tracking.out_s + load_delays().instance.start_s
     limited = f"p{workload.slo_percentile:g} ≤ {limit_s * 1000:,.0f} ms"
     if alone <= 0:
         kept = f"{workload.max_utilisation:.0%} busy (the limit {limited} is not kept even when idle)"
@@ -127,8 +128,7 @@ def target(candidate: Candidate, workload: Workload) -> Target:
         invocations=invocations,
         formula=(
             f"{METRIC} = {rate:.4g} requests/s per instance at {kept} "
-            f"(a request takes {float(demand.work[0]) * 1000:,.0f} ms of its time) × 60 × {factor:.2f}, a safety factor "
-            f"for what the load grows by in the {load_delays().tracking.out_s + load_delays().instance.start_s:,.0f} s "
-            "before new instances answer"
+            f"(a request takes {float(demand.work[0]) * 1000:,.0f} ms of its time) × 60 × {factor:.2f}, a safety "
+            f"factor for what the load grows by in the {reaction_s:,.0f} s before new instances answer"
         ),
     )

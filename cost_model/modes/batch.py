@@ -27,6 +27,12 @@ SERVICE: Service = "instance"
 def offered(candidate: Candidate, workload: Workload) -> Unknown | None:
     if candidate.host.instance is not None and not candidate.host.instance.transform:
         return Unknown("no batch transform job accepts it")
+    if candidate.host.kind == "gpu":
+        return Unknown(
+            "jobs have NVIDIA's driver 535 at most (TransformAmiVersion in SageMaker's service model), with which the "
+            "image's torch, made for CUDA 13, finds no GPU",
+            "a job's driver is too old for the image's torch",
+        )
     return too_much(candidate, workload, load_limits().batch, "batch")
 
 

@@ -21,8 +21,8 @@ TIMEOUT_S = 900
 
 
 def offered(candidate: Candidate, workload: Workload) -> Unknown | None:
-    if workload.request_bytes > PAYLOAD_MB * 1_000_000:
-        return Unknown(f"a request is larger than the {PAYLOAD_MB} MB that Lambda takes")
+    if workload.largest_request_bytes > PAYLOAD_MB * 1_000_000:
+        return Unknown(f"the largest requests are larger than the {PAYLOAD_MB} MB that Lambda takes")
     if candidate.scaled.alone_s > TIMEOUT_S:
         return Unknown(f"a request would take longer than the {TIMEOUT_S} s after which Lambda ends one")
     return None

@@ -31,7 +31,14 @@ REFUSED = 0.001
 
 
 def offered(candidate: Candidate, workload: Workload) -> Unknown | None:
-    return too_much(candidate, workload, load_limits().serverless, "serverless")
+    limits = load_limits().serverless
+    start = candidate.server_start_s
+    if start is not None and start > limits.container_start_s:
+        return Unknown(
+            f"its server takes {start:.0f} s to start, and serverless gives it {limits.container_start_s}",
+            "its server takes longer to start than serverless gives it",
+        )
+    return too_much(candidate, workload, limits, "serverless")
 
 
 def size(demand: Demand, workload: Workload) -> Sizes:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from cost_model.choice import surely
 from cost_model.compare import Comparison, Option
 from cost_model.components import cents, plain
 from cost_model.hosts import Host
@@ -41,7 +42,8 @@ COLUMNS = (
 )
 
 LEGEND = (
-    "✓ chosen   ◆ none is better in cost, p95 or quality and worse in none   ! beyond a limit   ? not published",
+    "✓ chosen   ◆ none is better in cost, p95 or quality and worse in none   ? not published",
+    "! beyond a limit   ~ within the limit only if it is as fast as expected, and beyond it if as slow as it may be",
     "× instances, or requests at once   busy: in the busiest hour   room: more traffic until a limit breaks",
     "GiB: needed/available   interpolated: by a law through the measured requests; scaled: carried to another machine",
     "--json: the interval, the formula and the basis of each figure",
@@ -117,9 +119,23 @@ def comparison_document(comparison: Comparison, prices: PriceBook) -> dict[str, 
             "reason": comparison.reason,
             "chosen": option_document(comparison.chosen) if comparison.chosen else None,
             "runner_up": option_document(comparison.runner_up) if comparison.runner_up else None,
+            "cheaper_if_fast": option_document(comparison.cheaper) if comparison.cheaper else None,
+            "at_slow_end": _slow_document(comparison) if comparison.chosen else None,
         },
         "options": [option_document(option) for option in comparison.options],
         "left_out": [{"option": item.option, "reason": item.why.reason} for item in comparison.left_out],
+    }
+
+
+def _slow_document(comparison: Comparison) -> dict[str, Any]:
+    """Of the chosen one if it is as slow as it may be: what it needs then, and how fast it answers by closed forms;
+    None where nothing is enough."""
+    slow = comparison.slow_end
+    return {
+        "within_limits": comparison.sure,
+        "count": None if slow is None else slow.count,
+        "monthly_cost": None if slow is None else plain(slow.monthly_cost),
+        "p95_ms": None if slow is None else slow.p95_ms,
     }
 
 
@@ -142,7 +158,11 @@ def shown_options(
     ranked = sorted(options, key=rank)  # they come by cost and p95, which a stable sort keeps
     for _, members in groupby(ranked, key=lambda option: groups[id(option)]):
         group = list(members)
-        always = [option for option in group if option.chosen or option is comparison.runner_up]
+        always = [
+            option
+            for option in group
+            if option.chosen or option is comparison.runner_up or option is comparison.cheaper
+        ]
         best = _best(group, top, comparison.workload, refine) if top else group
         shown += best + [option for option in always if not any(_is(option, other) for other in best)]
     return shown if sort == "model" else sorted(shown, key=KEYS[sort])
@@ -181,7 +201,12 @@ def comparison_columns(comparison: Comparison) -> tuple[Column, ...]:
 def comparison_rows(comparison: Comparison, shown: Sequence[Option]) -> list[tuple[str, ...]]:
     """Rows under `comparison_columns`."""
     several = len(comparison.regions) > 1
-    return [_row(option, comparison.workload, region=several) for option in shown]
+    limited = comparison.workload.slo_ms is not None
+    sure = surely(shown) if limited else [True] * len(shown)
+    return [
+        _row(option, comparison.workload, region=several, sure=surely)
+        for option, surely in zip(shown, sure, strict=True)
+    ]
 
 
 def comparison_notes(comparison: Comparison, shown: Sequence[Option]) -> list[str]:
@@ -218,13 +243,20 @@ def left_out_lines(comparison: Comparison) -> list[str]:
     ]
 
 
-def _choice(comparison: Comparison, chosen: Option) -> list[str]:
+def reason_lines(comparison: Comparison) -> list[str]:
+    """What was chosen, and why, a line for each part of the reason; empty where nothing was."""
+    chosen = comparison.chosen
+    if chosen is None:
+        return []
     praise, *rest = comparison.reason.split("; ")
-    lines = [f"✓ {chosen.label}, {chosen.dollars_a_month}: {praise}", *(f"  {line}" for line in rest)]
-    if (word := _basis(chosen)) != "interpolated":
-        lines.append(f"  its speed is {word}, not measured: measure an endpoint there before you rely on it")
-        if interval := chosen.candidate.scaled.interval:
-            lines.append(f"  a request may compute {interval.replace(' of it:', ' times as long:', 1)}")
+    return [f"✓ {chosen.label}, {chosen.dollars_a_month}: {praise}", *(f"  {line}" for line in rest)]
+
+
+def _choice(comparison: Comparison, chosen: Option) -> list[str]:
+    lines = reason_lines(comparison)
+    growth = comparison.workload.growth
+    if growth is not None and chosen.lasts_until is not None:
+        lines.append(f"  as traffic grows its room lasts until month {chosen.lasts_until}; --month looks further on")
     return lines + _better(comparison, chosen) + _cheaper_elsewhere(comparison, chosen)
 
 
@@ -238,8 +270,8 @@ def _better(comparison: Comparison, chosen: Option) -> list[str]:
         return []
     name = "BEIR" if workload.quality_name.startswith("BEIR") else workload.quality_name
     return [
-        f"  best quality within the limits: {best.label}, {name} {best.quality:g} (--min-quality sets a floor),",
-        f"  for {best.dollars_a_month} at a p95 of {best.p95_ms:,.0f} ms",
+        f"  best quality within the limits: {comparison.named(best)}, {name} {best.quality:g}, for "
+        f"{best.dollars_a_month} at a p95 of {best.p95_ms:,.0f} ms; --min-quality sets a floor",
     ]
 
 
@@ -254,13 +286,15 @@ def _cheaper_elsewhere(comparison: Comparison, chosen: Option) -> list[str]:
     option = next(cheaper, None)
     if option is None:
         return []
-    return [f"  outside SageMaker: {option.label}, {option.dollars_a_month} at a p95 of {option.p95_ms:,.0f} ms"]
+    return [
+        f"  outside SageMaker: {comparison.named(option)}, {option.dollars_a_month} at a p95 of {option.p95_ms:,.0f} ms"
+    ]
 
 
-def _row(option: Option, workload: Workload, *, region: bool) -> tuple[str, ...]:
+def _row(option: Option, workload: Workload, *, region: bool, sure: bool) -> tuple[str, ...]:
     candidate = option.candidate
     mark = "✓" if option.chosen else "◆" if option.pareto else " "
-    slow = "" if is_fast(option, workload) else "!"
+    slow = "!" if not is_fast(option, workload) else "" if sure else "~"
     poor = "" if is_good(option, workload) else "!"
     dear = "" if is_affordable(option, workload) else "!"
     quality = "?" if option.quality is None else _short(option.quality)

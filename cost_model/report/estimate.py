@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -24,11 +25,11 @@ COLUMNS = (
 
 
 def prices_document(prices: PriceBook, *regions: str) -> dict[str, Any]:
-    """From when and where the prices of the regions are, of all without one: of several the oldest.
+    """From when and where the prices of the regions are, of all without one: of several the oldest, and each.
 
     `warning` is there where they are old.
     """
-    known = [region for region in regions or prices.regions if region in prices.regions]
+    known = [region for region in dict.fromkeys(regions or prices.regions) if region in prices.regions]
     oldest = min(known, key=lambda region: prices.origin(region).as_of, default="")
     origin = prices.origin(oldest)
     return {
@@ -36,7 +37,16 @@ def prices_document(prices: PriceBook, *regions: str) -> dict[str, Any]:
         "source": origin.source,
         "age_days": age_days(prices, oldest),
         "warning": age_warning(prices, known),
+        **({"regions": {region: prices.origin(region) for region in known}} if len(known) > 1 else {}),
     }
+
+
+def prices_line(prices: PriceBook, regions: Sequence[str]) -> str:
+    """Regions with the day that their prices are of, once where it is the same."""
+    days = {region: prices.origin(region).as_of for region in regions}
+    if len(set(days.values())) == 1:
+        return f"{', '.join(days)}, prices as of {next(iter(days.values()))}"
+    return ", ".join(f"{region} at prices of {day}" for region, day in days.items())
 
 
 def component_document(line: Component) -> dict[str, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,9 +12,10 @@ import msgspec
 
 from cost_model.compare import Comparison, Option
 from cost_model.components import cents, dollars, plain
-from cost_model.planner import Difference
+from cost_model.growth import Horizon
+from cost_model.plan_difference import Difference
 from cost_model.prices.book import PriceBook
-from cost_model.report.compare import option_document, room
+from cost_model.report.compare import option_document, reason_lines, room
 from cost_model.report.estimate import plain_quantity, prices_document
 from rerank_toolkit import __version__
 from rerank_toolkit.console import Column
@@ -32,7 +34,13 @@ CHANGE_COLUMNS = (Column("Stack"), Column("What"), Column("Before"), Column("Aft
 
 
 def plan_document(
-    plan: Plan, comparison: Comparison, prices: PriceBook, *, out: Path | None, difference: Difference | None
+    plan: Plan,
+    comparison: Comparison,
+    prices: PriceBook,
+    *,
+    out: Path | None,
+    difference: Difference | None,
+    horizon: Horizon | None,
 ) -> dict[str, Any]:
     chosen, runner_up = comparison.chosen, comparison.runner_up
     return {
@@ -46,7 +54,21 @@ def plan_document(
         "headroom": None if chosen is None else chosen.headroom,
         "reason": comparison.reason,
         "runner_up": None if runner_up is None else option_document(runner_up),
+        "growth": None if horizon is None else horizon_document(horizon),
         "difference": None if difference is None else difference_document(difference),
+    }
+
+
+def horizon_document(horizon: Horizon) -> dict[str, Any]:
+    """`kept` is the choice as it is needed in the month, `chosen` what is the one to take then."""
+    kept, chosen = horizon.kept, horizon.then.chosen
+    return {
+        "month": horizon.month,
+        "factor": horizon.factor,
+        "lasts_until_month": horizon.lasts,
+        "kept": None if kept is None else option_document(kept),
+        "chosen": None if chosen is None else option_document(chosen),
+        "reason": horizon.then.reason,
     }
 
 
@@ -74,22 +96,36 @@ def bill_rows(option: Option) -> list[tuple[str, ...]]:
     return [*rows, ("total", "", "", "", cents(option.monthly_cost, complete=option.complete))]
 
 
-def plan_notes(plan: Plan, comparison: Comparison, option: Option, out: Path | None) -> list[str]:
+def plan_notes(
+    plan: Plan, comparison: Comparison, option: Option, horizon: Horizon | None, out: Path | None
+) -> list[str]:
     """What a reader wants to know before the deploy command, and that."""
+    praise, *rest = reason_lines(comparison)
     lines = [
-        f"✓ {option.label}, {option.dollars_a_month}: {comparison.reason.partition('; ')[0]}",
+        praise,
         f"  p95 {option.p95_ms:,.0f} ms in the busiest hour ({option.timed}), {option.utilisation:.0%} busy, "
         f"room for more traffic: {room(option)}",
+        *rest,
     ]
-    if comparison.runner_up is not None:
-        other = comparison.runner_up
-        lines.append(f"  runner-up: {other.label}, {other.dollars_a_month} at a p95 of {other.p95_ms:,.0f} ms")
     for deployment in plan.deployments:
         if deployment.scaling:
             lines.append(f"  scales by {deployment.scaling.formula}")
-    if option.candidate.scaled.basis.startswith("scaled"):
-        lines.append("  its speed is scaled, not measured: measure the endpoint, and plan again")
+    if horizon is not None:
+        lines += _horizon(horizon)
     return [*lines, "", *commands(plan, out)]
+
+
+def _horizon(horizon: Horizon) -> Iterator[str]:
+    """What growth makes of the plan."""
+    lasts = "nothing bounds it" if horizon.lasts is None else f"its room lasts until month {horizon.lasts}"
+    asks = f"month {horizon.month} has {horizon.factor:.3g} times the traffic"
+    kept = horizon.kept
+    needs = (
+        "for which it is not to be had" if kept is None else f"for which it takes {kept.place}, {kept.dollars_a_month}"
+    )
+    yield f"  as traffic grows {lasts}; {asks}, {needs}"
+    if horizon.changes_choice and (chosen := horizon.then.chosen) is not None:
+        yield f"  the one to take then: {chosen.label}, {chosen.dollars_a_month} (--month {horizon.month})"
 
 
 def commands(plan: Plan, out: Path | None) -> list[str]:

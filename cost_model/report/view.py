@@ -122,9 +122,12 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def price_source(self) -> Source:
-        known = dict.fromkeys(f"{origin.source}, as of {origin.as_of}" for origin in self.origins)
+        regions: dict[str, list[str]] = {}
+        for region, origin in zip(self.regions, self.origins, strict=True):
+            regions.setdefault(f"{origin.source}, as of {origin.as_of}", []).append(region)
+        known = [f"{', '.join(of)}: {source}" for source, of in regions.items()]
         plan = "with your Savings Plan" if self.workload.savings_plan else "on demand"
-        return Source("Cost", f"{'; '.join(known)}; {self.region}, {plan}, {self.currency} before taxes")
+        return Source("Cost", f"{'; '.join(known)}; {plan}, {self.currency} before taxes")
 
     @property
     def speed_source(self) -> Source:

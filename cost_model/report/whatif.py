@@ -42,6 +42,7 @@ def whatif_document(found: WhatIf, prices: PriceBook) -> dict[str, Any]:
         "before": _side(found.before.workload, found.before.chosen, found.before.reason),
         "kept": None if found.kept is None else {**option_document(found.kept), "within_limits": found.kept_meets},
         "after": _side(found.after.workload, found.after.chosen, found.after.reason),
+        "lasts_until_month": found.lasts,
         "dearer": None if found.dearer is None else plain(found.dearer),
     }
 
@@ -68,6 +69,8 @@ def whatif_rows(found: WhatIf) -> list[tuple[str, ...]]:
 
 def whatif_notes(found: WhatIf) -> list[str]:
     lines = []
+    if (lasts := found.lasts) is not None:
+        lines.append(f"what is chosen before has room until month {lasts}")
     if found.before.chosen is not None and found.kept is None:
         lines.append(f"{found.before.chosen.label} is not to be had then")
     elif found.kept is not None and not found.kept_meets:
@@ -80,7 +83,8 @@ def whatif_notes(found: WhatIf) -> list[str]:
         word = "more" if found.dearer > 0 else "less"
         told = f"{dollars(abs(found.dearer))} {word} a month" if found.dearer else "the bill stays the same"
         lines.append(f"{told}, choosing anew" if found.dearer else told)
-    return [*lines, f"after: {found.after.reason}"]
+    praise, *rest = found.after.reason.split("; ")
+    return [*lines, f"after: {praise}", *(f"  {line}" for line in rest)]
 
 
 def _row(name: str, option: Option, workload: Workload) -> tuple[str, ...]:

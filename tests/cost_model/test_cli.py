@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -117,12 +119,50 @@ def test_a_usage_file_that_is_not_there_ends_with_2(tmp_path):
     assert "can't be read" in done.stderr
 
 
+TIME = r"(?:[\d,]+|\d+min|\d+h|refused)"
+TIMES = re.compile(rf"([!~]?)({TIME})/({TIME})/({TIME})(?= {{2,}})")
+"""A cell of response times."""
+
+
+def without_times(text: str) -> str:
+    """With a mark for each response time, and columns as narrow as they can be: what is simulated moves with every
+    profile, and takes more or less room."""
+    lines = [re.sub(" {3,}", "   ", line).rstrip() for line in TIMES.sub("…", text).splitlines()]
+    return re.sub(r"\bp95 of [\d,]+ ms(?: against [\d,]+ ms)?", "p95 of …", re.sub("─+", "─", "\n".join(lines)))
+
+
+def ms(time: str) -> float:
+    """Of a time as the table has it."""
+    if time == "refused":
+        return math.inf
+    number, unit = float(re.sub(r"[^\d]", "", time)), re.sub(r"[\d,]", "", time)
+    return number * {"": 1, "min": 60_000, "h": 3_600_000}[unit]
+
+
 def test_compare_as_a_table(snapshot):
     done = rerank("compare", "--profiles", PROFILES, "--model", "tiny", "--model", "base", "--model", "minilm-l12")
 
     assert done.returncode == 0
-    assert done.stdout == snapshot
+    assert without_times(done.stdout) == snapshot
     assert max(map(len, done.stdout.splitlines())) <= 160
+
+
+def test_response_times_in_the_table_are_those_of_the_choice_and_what_breaks_the_limit_is_marked():
+    asked = ("compare", "--profiles", PROFILES, "--model", "tiny", "--model", "base", "--max-p95-ms", "900")
+
+    table, document = rerank(*asked), json.loads(rerank(*asked, "--json").stdout)
+
+    rows = {line: TIMES.search(line) for line in table.stdout.splitlines() if TIMES.search(line)}
+    assert len(rows) >= 8
+    for mark, *times in (found.groups() for found in rows.values() if found):
+        p50, p95, p99 = map(ms, times)
+        assert 0 < p50 <= p95 <= p99
+        assert (mark == "!") == (p95 > 900)
+    (chosen,) = (line for line in rows if line.lstrip().startswith("✓"))
+    found, simulated = rows[chosen], document["choice"]["chosen"]
+    assert found is not None
+    assert simulated["response_times"] == "simulation"
+    assert [ms(time) for time in found.groups()[1:]] == [round(simulated[f"p{share}_ms"]) for share in (50, 95, 99)]
 
 
 def test_compare_as_json(snapshot):
@@ -133,10 +173,14 @@ def test_compare_as_json(snapshot):
 
     assert done.returncode == 0
     document = json.loads(done.stdout)
-    simulated = [option for option in [*document["options"], *document["choice"].values()] if "p50_ms" in option]
+    told = [*document["options"], *document["choice"].values()]
+    simulated = [option for option in told if isinstance(option, dict) and "response_times" in option]
     for option in simulated:
         if option["response_times"] == "simulation":  # figures of chance, which another machine may round otherwise
             option |= {"p50_ms": None, "p95_ms": None, "p99_ms": None}
+    choice = document["choice"]
+    choice["reason"] = without_times(choice["reason"])
+    choice["at_slow_end"]["p95_ms"] = None
     assert undated(document) == snapshot
     for option in document["options"]:
         assert Decimal(option["monthly_cost"]) == sum(Decimal(line["cost"]) for line in option["components"])
@@ -266,7 +310,7 @@ def test_without_profiles_nothing_can_be_ranked(tmp_path):
     assert "rerank bench record" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["compare", "breakeven", "plan", "whatif", "estimate"])
+@pytest.mark.parametrize("command", ["compare", "breakeven", "plan", "diff", "whatif", "estimate"])
 def test_help(command, snapshot):
     ours, _, _ = rerank(command, "--help").stdout.partition("╭─ Global options")
 
@@ -313,7 +357,7 @@ def test_a_plan_is_written_with_what_to_type_next(tmp_path):
     (deployment,) = json.loads(plan.read_text())["deployments"]
     assert f"cdk deploy -c plan={plan} {deployment['stack']}\n" in first.stdout
     assert f"rerank package {deployment['model']} " in first.stdout
-    assert "runner-up: " in first.stdout
+    assert "\n  next is " in first.stdout
     document = json.loads(again.stdout)
     difference = document["difference"]
     assert Decimal(difference["saves"]) == Decimal(deployment["expected"]["monthly_cost"]) - Decimal(
@@ -339,10 +383,10 @@ def test_a_file_that_is_no_plan_stays_as_it_is(tmp_path):
 
 
 def test_a_plan_is_for_what_infra_deploys():
-    done = rerank("plan", "--mode", "serverless", "--model", "nobody")
+    done = rerank("plan", "--mode", "lambda", "--model", "nobody")
 
     assert done.returncode == 2
-    assert "--mode: is serverless; a plan is for realtime or autoscaled" in done.stderr
+    assert "--mode: is lambda; a plan is for realtime or autoscaled or serverless or provisioned" in done.stderr
     assert "'nobody'" in done.stderr
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from itertools import combinations
 from pathlib import Path
@@ -14,9 +15,11 @@ import pytest
 
 from cost_model.compare import Comparison, Option, option_use
 from cost_model.modes import OFFLINE, SAGEMAKER, Mode
-from cost_model.prices.book import load_prices
+from cost_model.prices.book import PriceBook, load_prices
+from cost_model.prices.tables import Origin
 from cost_model.question import Question, answer
 from cost_model.report.compare import comparison_notes, comparison_rows, left_out_lines, shown_options
+from cost_model.report.estimate import prices_document, prices_line
 from cost_model.service_time import load_profiles
 from cost_model.simulation import simulated
 from cost_model.sizing import fewest
@@ -309,8 +312,8 @@ def test_a_model_that_reads_less_than_the_mean_document_is_left_out():
 def test_the_reason_names_what_it_was_chosen_from():
     of_one_type = {"instances": "ml.g4dn.xlarge", "max_p95_ms": None}
 
-    assert alone("tiny", **of_one_type).reason == "the only option"
-    assert alone("tiny", instances="ml.g4dn.xlarge").reason == "the only one within the limits"
+    assert alone("tiny", **of_one_type).reason.startswith("the only option; ")
+    assert alone("tiny", instances="ml.g4dn.xlarge").reason.startswith("the only one within the limits; ")
     both = alone("tiny", "base", **of_one_type)
     assert both.reason.startswith("cheapest; next is base on 1 × ml.g4dn.xlarge for $538.05")
 
@@ -485,3 +488,21 @@ def test_fewest_finds_the_smallest_that_does(needed):
     got = fewest(least, enough, lambda count: count < needed)
 
     assert got.tolist() == [max(start, needed) for start in (1, 2, 10, 50)]
+
+
+def test_prices_of_several_days_are_told_by_region():
+    """As after a refresh of one region."""
+    origin = Origin(as_of=date(2026, 11, 1), source="AWS Price List bulk file of AmazonSageMaker")
+    header = msgspec.structs.replace(PRICES.header, regions={"eu-west-1": origin})
+    refreshed = PriceBook(PRICES.path, header=header)
+
+    document = prices_document(refreshed, "eu-west-1", "us-east-1")
+
+    assert document["as_of"] == "2026-09-22"  # the oldest
+    assert {region: str(each.as_of) for region, each in document["regions"].items()} == {
+        "eu-west-1": "2026-11-01",
+        "us-east-1": "2026-09-22",
+    }
+    both = prices_line(refreshed, ["us-east-1", "eu-west-1"])
+    assert both == "us-east-1 at prices of 2026-09-22, eu-west-1 at prices of 2026-11-01"
+    assert prices_line(PRICES, ["us-east-1", "eu-west-1"]) == "us-east-1, eu-west-1, prices as of 2026-09-22"

@@ -10,7 +10,7 @@ import pytest
 from cost_model.default_plan import cheapest, default_plan, meets_cpu_rule, meets_gpu_rule
 from cost_model.prices.book import Unknown, load_prices
 from rerank_toolkit.catalog.instances import load_instances
-from rerank_toolkit.catalog.models import load_models
+from rerank_toolkit.catalog.models import find_model, load_models
 from rerank_toolkit.contracts.documents import encode, read
 from rerank_toolkit.contracts.errors import NothingMeetsConstraints
 from rerank_toolkit.contracts.plan import LocalArtifact, Plan
@@ -65,3 +65,23 @@ def test_a_cpu_runs_what_is_packaged_by_default_and_a_gpu_another_artifact():
 def test_a_rule_that_nothing_meets_is_an_error():
     with pytest.raises(NothingMeetsConstraints, match="no priced endpoint type"):
         cheapest(load_prices(), "us-east-1", lambda instance: False)
+
+
+def test_memory_is_planned_for_documents_as_long_as_the_model_reads():
+    for deployment in default_plan().deployments:
+        expected = deployment.expected
+        longest = find_model(deployment.model).max_tokens
+        instance = load_instances()[deployment.instance or ""]
+        assert expected.memory_mib is not None
+        assert 0 < expected.memory_mib <= instance.memory_mib
+        assert f"memory of {longest:,} tokens a document" in expected.basis
+
+
+def test_a_start_is_known_where_one_was_measured_on_such_a_machine():
+    for deployment in default_plan().deployments:
+        start = deployment.expected.start_s
+        if deployment.stack.endswith("Gpu"):
+            assert start is None
+        else:
+            assert start is not None
+            assert 0 < start < deployment.startup_timeout_s
