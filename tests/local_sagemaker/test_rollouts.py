@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rerank_toolkit.contracts.wire import decode_origin
-from rerank_toolkit.local_sagemaker.sagemaker.fleets import Traffic
+from rerank_toolkit.local_sagemaker.clients import Clients
+from rerank_toolkit.local_sagemaker.sagemaker.fleets import Member, Replaced, Traffic
+from rerank_toolkit.local_sagemaker.sagemaker.host import Host, NoCapacity
 from rerank_toolkit.local_sagemaker.sagemaker.rollout import Rollout, Step, read_rollout, rollout_faults, shift
 
 from .conftest import LocalAws
@@ -125,6 +128,16 @@ def test_trouble_at_the_second_step_brings_everything_back() -> None:
     )
     assert why == "it rang"
     assert (traffic.present, traffic.incoming, traffic.share) == ("old", None, 0.0)
+
+
+def test_a_request_that_comes_too_late_for_a_container_is_sent_to_the_next(tmp_path: Path) -> None:
+    host = Host(Clients("http://127.0.0.1:9", "us-east-1"), folder=tmp_path, mark="t", region="us-east-1")
+    outdated, asleep = Member("outdated", {}, 1), Member("asleep", {}, 0)
+    host.retire([outdated])
+    with pytest.raises(Replaced), host.use("any", outdated):
+        raise AssertionError
+    with pytest.raises(NoCapacity), host.use("any", asleep):
+        raise AssertionError
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import uuid
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -20,15 +21,18 @@ logger = logging.getLogger(__name__)
 
 NAMESPACE = "sagemaker"
 _ACTIVITIES_KEPT = 200
+_DEFAULT_COOLDOWN_S = 300
+"""botocore's service model, 1.44: StepScalingPolicyConfiguration."""
 
 
 class StepScaling:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._last: dict[str, float] = {}
-        """By policy, when it last scaled."""
+        self._rests: dict[str, float] = {}
+        """By policy, until when it does nothing."""
         self._activities: deque[dict[str, Any]] = deque(maxlen=_ACTIVITIES_KEPT)
         """The newest first."""
+        self._lock = Lock()
 
     def actions(self) -> dict[str, Action]:
         return {"DescribeScalingActivities": self.describe_activities}
@@ -44,21 +48,21 @@ class StepScaling:
 
     def execute(self, policy_arn: str, *, alarm: str, over_by: float) -> None:
         """What the policy wants with the metric at `over_by` beyond the threshold of `alarm`, within the target's
-        bounds and after its cooldown. What fails is logged: nobody waits for it."""
-        try:
-            policy = self._policy(policy_arn)
-            if policy is None:
-                logger.warning("no step scaling policy %s", policy_arn)
-                return
-            self._execute(policy, alarm, over_by)
-        except (ClientError, BotoCoreError) as error:
-            logger.warning("scaling by %s: %s", policy_arn, error)
+        bounds and after its cooldown. What fails is logged, and may be tried again: nobody waits for it."""
+        if time.monotonic() < self._rests.get(policy_arn, 0.0):
+            return
+        with self._lock:
+            try:
+                policy = self._policy(policy_arn)
+                if policy is None:
+                    logger.warning("no step scaling policy %s", policy_arn)
+                    return
+                self._execute(policy, alarm, over_by)
+            except (ClientError, BotoCoreError) as error:
+                logger.warning("scaling by %s: %s", policy_arn, error)
 
     def _execute(self, policy: Mapping[str, Any], alarm: str, over_by: float) -> None:
         steps = policy["StepScalingPolicyConfiguration"]
-        arn = policy["PolicyARN"]
-        if time.monotonic() - self._last.get(arn, -math.inf) < steps.get("Cooldown", 0):
-            return
         key = {name: policy[name] for name in ("ServiceNamespace", "ScalableDimension")}
         targets = self._clients("application-autoscaling").describe_scalable_targets(
             **key, ResourceIds=[policy["ResourceId"]]
@@ -87,8 +91,9 @@ class StepScaling:
             self._set_capacity(policy, wanted)
         except ClientError as error:
             activity |= {"StatusCode": "Failed", "StatusMessage": str(error)}
+        else:
+            self._rests[policy["PolicyARN"]] = time.monotonic() + steps.get("Cooldown", _DEFAULT_COOLDOWN_S)
         self._activities.appendleft({**activity, "EndTime": datetime.now(UTC)})
-        self._last[arn] = time.monotonic()
         logger.info("%s: %s %s", policy["ResourceId"], activity["StatusMessage"], activity["Cause"])
 
     def _policy(self, arn: str) -> Mapping[str, Any] | None:

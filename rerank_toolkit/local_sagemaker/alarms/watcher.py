@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_SCALES = ":scalingPolicy:"
+
 _EVERY_S = 1.0
+_SCALE_AGAIN_S = 10.0
+"""An alarm that goes on ringing scales again, after its policy's cooldown; on AWS each minute."""
 
 
 class Alarms:
@@ -40,6 +44,8 @@ class Alarms:
         self.scaling = StepScaling(clients)
         self._judged: dict[str, tuple[datetime, str]] = {}
         """By alarm: since when it is as it is, and the state that its metrics last put it into."""
+        self._newest: dict[str, float | None] = {}
+        """By alarm, the last datapoint."""
         self._acted: dict[str, str] = {}
         """By alarm, the state on which its actions were run."""
         self._lock = Lock()
@@ -62,10 +68,14 @@ class Alarms:
         return f"Rolled back, for alarms rang: {told}" if found else None
 
     def _look_regularly(self) -> None:
+        scaled = time.monotonic()
         while True:  # CloudWatch ends with this process as well
             time.sleep(_EVERY_S)
             try:
                 self._look()
+                if time.monotonic() - scaled > _SCALE_AGAIN_S:
+                    scaled = time.monotonic()
+                    self._scale_again()
             except Exception:  # a defect of ours must not silence the other alarms
                 logger.exception("looking at alarms")
 
@@ -73,29 +83,31 @@ class Alarms:
         with self._lock:
             self._data.refresh()
             alarms = dict(self._backend.alarms)
-            verdicts = {}
             for name, alarm in alarms.items():
                 if alarm.rule is None and (only is None or name in only):
-                    verdicts[name] = self._judge(alarm, scale)
+                    self._judge(alarm, scale)
             for alarm in alarms.values():
                 if alarm.rule is not None:
                     self._follow(alarm, alarms)
             changed = [alarm for alarm in alarms.values() if self._acted.get(alarm.name, "OK") != alarm.state_value]
             self._acted = {alarm.name: alarm.state_value for alarm in alarms.values()}
         for alarm in changed:
-            verdict = verdicts.get(alarm.name)
-            value = verdict.value if verdict else None
-            self._act(alarm, float(alarm.threshold or 0.0) if value is None else value)
+            self._act(alarm)
 
-    def _judge(self, alarm: Alarm, scale: float) -> Verdict:
+    def _scale_again(self) -> None:
+        for alarm in list(self._backend.alarms.values()):
+            if alarm.state_value == "ALARM" and alarm.actions_enabled:
+                self._scale(alarm)
+
+    def _judge(self, alarm: Alarm, scale: float) -> None:
         verdict = judge(alarm, self._data, time.time(), scale=scale)
+        self._newest[alarm.name] = verdict.value
         configured = alarm.configuration_updated_timestamp
         before = self._judged.get(alarm.name)
         if before != (configured, verdict.state):
             self._judged[alarm.name] = configured, verdict.state
             if verdict.state != alarm.state_value and not _is_first_silence(before, configured, verdict):
                 alarm.update_state(verdict.reason, json.dumps({"value": verdict.value}), verdict.state)
-        return verdict
 
     @staticmethod
     def _follow(alarm: Alarm, alarms: dict[str, Alarm]) -> None:
@@ -103,7 +115,7 @@ class Alarms:
         if state != alarm.state_value:
             alarm.update_state(f"by {alarm.rule}", "{}", state)
 
-    def _act(self, alarm: Alarm, value: float) -> None:
+    def _act(self, alarm: Alarm) -> None:
         actions = {
             "ALARM": alarm.alarm_actions,
             "OK": alarm.ok_actions,
@@ -115,10 +127,18 @@ class Alarms:
         for action in actions or ():
             if ":sns:" in action:
                 self._publish(alarm, action)
-            elif ":scalingPolicy:" in action:
-                self.scaling.execute(action, alarm=alarm.name, over_by=value - float(alarm.threshold or 0.0))
-            else:
+            elif _SCALES not in action:
                 logger.warning("alarm %s: the local AWS does not know the action %s", alarm.name, action)
+        if alarm.state_value == "ALARM":
+            self._scale(alarm)
+
+    def _scale(self, alarm: Alarm) -> None:
+        """By the policies that it names."""
+        value = self._newest.get(alarm.name)
+        over_by = 0.0 if value is None else value - float(alarm.threshold or 0.0)
+        for action in alarm.alarm_actions or ():
+            if _SCALES in action:
+                self.scaling.execute(action, alarm=alarm.name, over_by=over_by)
 
     def _publish(self, alarm: Alarm, topic: str) -> None:
         try:

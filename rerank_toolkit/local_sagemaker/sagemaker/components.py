@@ -80,7 +80,6 @@ def member_of_component(component: Component, model: Mapping[str, Any], *, copie
         model=model,
         count=copies,
         settings=specification.get("StartupParameters", {}),
-        config=component.endpoint.config,
         is_component=True,
         places=({"InferenceComponentName": component.name},),
     )

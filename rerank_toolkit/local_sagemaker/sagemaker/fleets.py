@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from threading import Condition, Event, RLock
+from threading import Condition, Event, Lock
 from typing import Any, Generic, TypeVar
 
 from rerank_toolkit.local_sagemaker.sagemaker.container import Container
@@ -110,7 +110,6 @@ class Member:
     count: int
     """Instances or copies; 0 holds no container."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    config: str = ""
     weight: float = 1.0
     desired_count: int | None = None
     desired_weight: float | None = None
@@ -125,7 +124,7 @@ class Member:
     started: datetime | None = None
     retired: Event = field(default_factory=Event)
     """It shall have no container any more."""
-    lock: RLock = field(default_factory=RLock)
+    lock: Lock = field(default_factory=Lock)
     """For whoever starts or stops the container."""
     requests: int = 0
     """Under way now."""
@@ -170,7 +169,6 @@ def member_of(variant: Variant, *, endpoint: str, config: str, weight: float, co
         model=variant.model,
         count=count,
         settings=variant.settings,
-        config=config,
         weight=weight,
         serverless=variant.serverless,
         places=(dimensions, {**dimensions, "EndpointConfigName": config}),

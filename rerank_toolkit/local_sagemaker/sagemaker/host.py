@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
@@ -28,7 +28,7 @@ START_FAILURES = (ContainerFailed, ModelDataError, UnknownImage, ClientError, Bo
 
 
 class NoCapacity(Exception):
-    """None answers: the count is 0, or was a moment ago."""
+    """No container answers: the count is 0, or was a moment ago."""
 
 
 class Host:
@@ -65,7 +65,7 @@ class Host:
         setup_s = self._warm(owner, member) if member.serverless else 0.0
         running = member.running
         if running is None or not running.ready:
-            raise NoCapacity
+            raise Replaced if member.retired.is_set() else NoCapacity
         with running.use() as container:
             yield container, setup_s
 
@@ -133,7 +133,7 @@ class Host:
                 ) from None
         running.ready = True
 
-    def _launch(self, owner: str, member: Member, environment: Mapping[str, str] | None = None) -> None:
+    def _launch(self, owner: str, member: Member) -> None:
         definition = member.model or {}
         image = check_image(self._clients, definition.get("Image", ""))
         name = f"{owner}-{member.name}-{next(self._numbers)}"
@@ -145,7 +145,7 @@ class Host:
                     raise ContainerFailed("The local AWS is stopping.")
                 container = Container(
                     folder,
-                    {**definition.get("Environment", {}), **(environment or {})},
+                    definition.get("Environment", {}),
                     log=self._folder / "logs" / f"{name}.log",
                     mark=self._mark,
                     region=self._region,

@@ -72,7 +72,7 @@ class Watch:
             endpoint.traffic.present = None
             if endpoint.status == "InService":  # an update that is under way settles the status itself
                 endpoint.settle("Failed", why)
-        self._host.stop(fleet.everyone)
+        self._host.retire(fleet.everyone)
 
     def _look_at_component(self, component: Component) -> None:
         member = component.traffic.present
@@ -85,7 +85,7 @@ class Watch:
             component.traffic.present = None
             if component.status == "InService":
                 component.settle("Failed", why)
-        self._host.stop([member], 0.0)
+        self._host.retire([member], 0.0)
 
     def _look_at_serverless(self, endpoint: Endpoint, member: Member) -> None:
         running = member.running
