@@ -48,12 +48,18 @@ setup: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml Makefile tools/setup.sh
 	@PYTHON="$(PYTHON)" TORCH_INDEX="$(TORCH_INDEX)" CDK_CLI="$(CDK_CLI)" sh tools/setup.sh $(VENV)
 
-# Other projects' clients, which only the tests call: an environment of their own, for their pins contradict ours.
-clients: $(VENV)/clients/.installed
+# Other projects' clients, which only the tests call: environments of their own, for their pins contradict ours, and
+# those of one version of SageMaker's SDK the other's.
+clients: $(VENV)/clients/.installed $(VENV)/sdk/.installed
 
 $(VENV)/clients/.installed: $(VENV)/.installed tests/callers/requirements.txt
 	@$(BIN)/python -m venv $(VENV)/clients
 	@$(VENV)/clients/bin/pip install --quiet -r tests/callers/requirements.txt
+	@touch $@
+
+$(VENV)/sdk/.installed: $(VENV)/.installed pyproject.toml
+	@$(BIN)/python -m venv $(VENV)/sdk
+	@$(VENV)/sdk/bin/pip install --quiet --editable '.[sagemaker]'
 	@touch $@
 
 lint: setup

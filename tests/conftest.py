@@ -91,16 +91,21 @@ RunCaller = Callable[..., Any]
 @pytest.fixture(scope="session")
 def run_caller() -> RunCaller:
     """Runs a script of tests/callers, where other projects' clients are installed, and gives what it prints."""
-    python = Path(sys.prefix) / "clients/bin/python"
-    if not python.exists():
-        pytest.fail(
-            f"no clients are installed in {python.parents[1]}; make setup does it (tests/callers/requirements.txt)"
-        )
 
-    def run(script: str, *arguments: str, environment: Mapping[str, str] | None = None) -> Any:
+    def run(
+        script: str,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        directory: Path | None = None,
+        installed_in: str = "clients",
+    ) -> Any:
+        python = Path(sys.prefix) / installed_in / "bin/python"
+        if not python.exists():
+            pytest.fail(f"no clients are installed in {python.parents[1]}; make clients does it")
         finished = subprocess.run(
             [python, Path(__file__).with_name("callers") / script, *arguments],
             env={**(environment or os.environ), "NO_PROXY": "127.0.0.1", "PYTHONWARNINGS": "ignore"},
+            cwd=directory,
             capture_output=True,
             text=True,
             timeout=120,

@@ -356,6 +356,65 @@ def test_a_job_scores_the_lines_of_a_folder(first: Stage, before: dict[str, dict
     assert [_first_score(line) for line in scored] == pytest.approx([before["ModesServerless"]["AllTraffic"]] * 5)
 
 
+def test_sagemakers_sdk_asks_what_the_cdk_deployed_and_deploys_the_same(
+    first: Stage, before: dict[str, dict[str, float]], run_caller: Callable[..., Any]
+) -> None:
+    sagemaker = first.client("sagemaker")
+    standing = sagemaker.describe_endpoint(EndpointName="ModesRealtime")["EndpointConfigName"]
+    by_cdk = _described(sagemaker, standing)
+    role = by_cdk["models"]["turbo"]["ExecutionRoleArn"]
+    bucket = urlsplit(by_cdk["models"]["turbo"]["PrimaryContainer"]["ModelDataUrl"]).netloc
+    told = run_caller(
+        "sagemaker_sdk.py",
+        str(first.shell.directory / "plan.json"),
+        "ModesRealtime",
+        role,
+        f"s3://{bucket}/by-sdk/",
+        environment=first.shell.environment,
+        directory=first.shell.directory,
+        installed_in="sdk",
+    )
+    assert told["by_cdk"] == told["by_sdk"] == told["updated"] == before["ModesRealtime"]
+    assert told["refused"] == ["upload_to", "upload_to"], "each artifact on this machine has to go somewhere"
+    assert _without_names(told["described"]) == _without_names(by_cdk)
+    assert "RERANK_TOKEN_BUDGET" in told["failed"]
+    assert told["after_failure"] == told["config"], "what stood before goes on answering"
+    assert sagemaker.list_endpoints(NameContains="BySdk")["Endpoints"] == []
+    assert sagemaker.list_models(NameContains="BySdk")["Models"] == []
+    assert sagemaker.list_endpoint_configs(NameContains="BySdk")["EndpointConfigs"] == []
+
+
+def _described(sagemaker: Any, config: str) -> dict[str, Any]:
+    """A configuration and its models, by variant."""
+    described = sagemaker.describe_endpoint_config(EndpointConfigName=config)
+    models = {
+        variant["VariantName"]: sagemaker.describe_model(ModelName=variant["ModelName"])
+        for variant in described["ProductionVariants"]
+    }
+    return {"config": described, "models": models}
+
+
+def _without_names(value: Any) -> Any:
+    """Without what each has of its own: names, times, places of artifacts, and the CDK's key."""
+    own = {
+        "CreationTime",
+        "EndpointConfigArn",
+        "EndpointConfigName",
+        "KmsKeyId",
+        "ModelArn",
+        "ModelDataUrl",
+        "ModelName",
+    }
+    match value:
+        case dict():
+            left = {name: item for name, item in value.items() if name not in own | {"ResponseMetadata"}}
+            return {name: _without_names(item) for name, item in left.items() if name != "RERANK_ENDPOINT_NAME"}
+        case list():
+            return [_without_names(item) for item in value]
+        case _:
+            return value
+
+
 def test_an_update_brings_the_new_model_instances_and_scaling(
     second: Stage, before: dict[str, dict[str, float]], ask: dict[str, Callable[[], dict[str, float]]]
 ) -> None:

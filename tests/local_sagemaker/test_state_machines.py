@@ -163,3 +163,23 @@ def test_a_job_that_the_local_aws_does_not_have_is_refused_before_anything_runs(
     with pytest.raises(ClientError, match="createTrainingJob") as raised:
         local_aws.client("stepfunctions").create_state_machine(name="trains", definition=definition, roleArn=ROLE)
     assert raised.value.response["Error"]["Code"] == "InvalidDefinition"
+
+
+def test_an_execution_tells_a_topic(local_aws: LocalAws) -> None:
+    topic = local_aws.client("sns").create_topic(Name="jobs-done")["TopicArn"]
+    queue = local_aws.client("sqs").create_queue(QueueName="jobs-done")["QueueUrl"]
+    attributes = local_aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    arn = attributes["Attributes"]["QueueArn"]
+    local_aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    publish = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::sns:publish",
+        "Parameters": {"TopicArn": topic, "Message.$": "$.name"},
+        "End": True,
+    }
+    definition = json.dumps({"StartAt": "Tell", "States": {"Tell": publish}})
+    states = local_aws.client("stepfunctions")
+    machine = states.create_state_machine(name="tells", definition=definition, roleArn=ROLE)["stateMachineArn"]
+    assert run(local_aws, machine, "all-done")["status"] == "SUCCEEDED"
+    (message,) = local_aws.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+    assert json.loads(message["Body"])["Message"] == "all-done"
