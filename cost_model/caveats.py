@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ def caveats(option: Option) -> Iterator[str]:
     if option.mode in PAID_BY_REQUEST:
         yield from _serverless(option)
     if option.mode == "async":
-        yield _first_instance(option)
+        yield from _first_instance(option)
 
 
 def _speed(option: Option) -> Iterator[str]:
@@ -51,13 +50,19 @@ def _serverless(option: Option) -> Iterator[str]:
     percentile = option.workload.slo_percentile
     counted = "counts" if cold > 1 - percentile / 100 else "doesn't count"
     yield (
-        f"{cold:.2g} of the requests wait for a container to start, about {container.start_s:g} s beside the server's "
-        f"own start (assumed, {low:g} to {high:g}), which the p{percentile:g} {counted}"
+        f"{_percent(cold)} of the requests wait for a container to start, about {container.start_s:g} s beside the "
+        f"server's own start (assumed, {low:g} to {high:g}), which the p{percentile:g} {counted}"
     )
 
 
-def _first_instance(option: Option) -> str:
+def _first_instance(option: Option) -> Iterator[str]:
+    cold = option.sizing.cold
+    if cold < TOLD:
+        return
     delays = load_delays()
-    setup = delays.async_.wake_s + delays.instance.start_s
-    share = 0.0 if math.isnan(option.sizing.cold) else option.sizing.cold
-    return f"{share:.2g} of the requests wait for a first instance, about {setup / 60:.0f} minutes (assumed)"
+    minutes = (delays.async_.wake_s + delays.instance.start_s) / 60
+    yield f"{_percent(cold)} of the requests wait for a first instance, about {minutes:.0f} minutes (assumed)"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.2g}%"

@@ -125,7 +125,8 @@ def _horizon(horizon: Horizon) -> Iterator[str]:
     )
     yield f"  as traffic grows {lasts}; {asks}, {needs}"
     if horizon.changes_choice and (chosen := horizon.then.chosen) is not None:
-        yield f"  the one to take then: {chosen.label}, {chosen.dollars_a_month} (--month {horizon.month})"
+        told = f"{horizon.then.named(chosen)}, {chosen.dollars_a_month}"
+        yield f"  the one to take then: {told} (--month {horizon.month})"
 
 
 def commands(plan: Plan, out: Path | None) -> list[str]:

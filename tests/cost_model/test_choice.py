@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 
 from cost_model.choice import choose, surely
@@ -15,6 +16,7 @@ from cost_model.prices.book import load_prices
 from cost_model.question import Question, answer
 from cost_model.report.compare import comparison_document, comparison_rows, reason_lines, shown_options
 from cost_model.service_time import load_profiles
+from cost_model.sizing import Demand
 from cost_model.slow_end import at_slow_end, slow_sizings
 from cost_model.verdicts import keeps_time, meets
 from cost_model.workload import Arrivals, Workload
@@ -133,6 +135,17 @@ def test_slower_is_never_less(mode):
         if slow is not None and keeps_time(mode, slow, WORKLOAD):  # beyond it there are no more than the load asks for
             assert slow.count >= option.sizing.count
             assert slow.billed >= option.sizing.billed
+
+
+def test_at_the_slow_end_all_that_a_request_takes_is_longer():
+    candidates = [option.candidate for option in ask(modes=("realtime", "serverless")).options]
+
+    usual, slow = Demand.of(candidates), Demand.of([at_slow_end(candidate) for candidate in candidates])
+
+    slower = np.array([candidate.scaled.ratio_high / candidate.scaled.ratio for candidate in candidates])
+    for name in ("service", "deviation", "work"):
+        assert getattr(slow, name) == pytest.approx(getattr(usual, name) * slower), name
+    assert (slow.around >= usual.around * (1 - 1e-9)).all()
 
 
 def test_at_the_slow_end_more_instances_may_keep_the_limit_and_their_bill_is_told():
