@@ -15,7 +15,7 @@ import msgspec
 from cost_model.gpu import TOKEN_BUDGET, load_gpu_law
 from cost_model.hardware import Cause, Peak, engine_worth, engines_on, load_hardware, many_cores
 from cost_model.service_time.law import Law
-from cost_model.service_time.request import alone_seconds
+from cost_model.service_time.request import Alone, request_alone
 from cost_model.service_time.speed import Speed
 from cost_model.workload import Workload
 from rerank_toolkit.catalog.models import Model
@@ -38,13 +38,15 @@ class Scaled(msgspec.Struct, frozen=True, kw_only=True):
     peak: Peak | None
     """What it was scaled to, in the dtype that runs there; None on the very machine that was measured."""
     ratio: float
-    """Compute seconds here (`Moments.compute_s` and `deviation_s`) over those on the measured machine."""
+    """Compute seconds here (`Moments.compute_s`) over those on the measured machine."""
     ratio_low: float
     """The least that `ratio` may be, as far as the causes tell."""
     ratio_high: float
     engines: int
     alone_s: float
-    """Compute seconds of a request that has this machine to itself."""
+    """Mean compute seconds of a request that has this machine to itself."""
+    deviation_s: float
+    """Standard deviation of that."""
     saturated_s: float
     """What a request takes of this machine's time where others are always there: for all that is computed, tokenised
     and waited for meanwhile."""
@@ -96,7 +98,7 @@ def measured_here(speed: Speed) -> Scaled:
         None,
         ratio=1.0,
         engines=speed.measured.profile.workers,
-        alone_s=speed.moments.alone_s,
+        alone=speed.moments.alone,
         saturated_s=_among_others(speed),
         law=speed.measured.law,
         causes=_of_law(speed),
@@ -120,7 +122,7 @@ def scale(
     moments = speed.moments
     streaming, memory = _streaming(model, dtype, peak, has, of_engine * moments.compute_s * had / moments.passes)
     slower = of_engine * streaming
-    alone_s = alone_seconds(
+    alone = request_alone(
         speed.measured.law, workload, model.max_tokens, engines=has, token_budget=profile.token_budget
     )
     return _scaled(
@@ -128,7 +130,7 @@ def scale(
         peak,
         ratio=slower * had / has,
         engines=has,
-        alone_s=slower * alone_s,
+        alone=_slower(alone, slower),
         saturated_s=slower * had / has * _among_others(speed),
         law=_times(speed.measured.law, slower),
         streaming=streaming,
@@ -173,7 +175,7 @@ def _from_gpu(speed: Speed, peak: Peak) -> Scaled:
         peak,
         ratio=ratio,
         engines=1,
-        alone_s=moments.alone_s * ratio,
+        alone=_slower(moments.alone, ratio),
         saturated_s=_among_others(speed) * ratio,
         law=law,
         causes=causes,
@@ -194,7 +196,7 @@ def _by_gpu_law(speed: Speed, model: Model, workload: Workload, peak: Peak) -> S
         peak,
         ratio=seconds / speed.moments.compute_s,
         engines=1,
-        alone_s=seconds,
+        alone=_slower(speed.moments.alone, seconds / speed.moments.alone.mean_s),
         saturated_s=seconds,
         law=None,
         causes=[
@@ -211,7 +213,7 @@ def _scaled(
     *,
     ratio: float,
     engines: int,
-    alone_s: float,
+    alone: Alone,
     saturated_s: float,
     law: Law | None,
     causes: Iterable[Cause],
@@ -227,7 +229,8 @@ def _scaled(
         ratio_low=ratio * math.exp(-fast),
         ratio_high=ratio * math.exp(slow),
         engines=engines,
-        alone_s=alone_s,
+        alone_s=alone.mean_s,
+        deviation_s=alone.deviation_s,
         saturated_s=saturated_s,
         law=law,
         causes=known,
@@ -255,6 +258,10 @@ def _beyond(speed: Speed) -> list[Cause]:
         return []
     wide = math.sqrt(speed.beyond_ratio)
     return [Cause(f"{speed.beyond_ratio:.2g} × beyond what was measured", 1 / wide, wide)]
+
+
+def _slower(alone: Alone, times: float) -> Alone:
+    return Alone(mean_s=times * alone.mean_s, deviation_s=times * alone.deviation_s)
 
 
 def _times(law: Law, ratio: float) -> Law:

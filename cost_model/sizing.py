@@ -40,7 +40,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     service: Array
     """Mean compute of a request, all engines of the machine at work."""
     deviation: Array
-    """Its standard deviation."""
+    """Standard deviation of a request's compute, alone."""
     work: Array
     """Mean of what a request takes of the machine's time where others are always there: what capacity goes by."""
     around: Array
@@ -57,7 +57,7 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
         alone = np.array([scaled.alone_s for _, scaled, _ in rows])
         return cls(
             service=service,
-            deviation=np.array([moments.deviation_s * scaled.ratio for moments, scaled, _ in rows]),
+            deviation=np.array([scaled.deviation_s for _, scaled, _ in rows]),
             work=np.array([scaled.saturated_s for _, scaled, _ in rows]),
             around=np.array([moments.around_s for moments, _, _ in rows]) + np.maximum(alone - service, 0.0),
             start=np.array([np.nan if start is None else start * scaled.ratio for _, scaled, start in rows]),

@@ -57,19 +57,27 @@ def lengths_at(workload: Workload, shares: Sequence[float], most: float) -> list
     return [max(1.0, min(length, most)) for length in lengths]
 
 
+def longest_lengths(workload: Workload, documents: int, most: float, requests: int) -> list[float]:
+    """Of requests of so many documents the longest, spread as those of drawn requests are, P(max ≤ t) = P(t' ≤ t)^n: at
+    the middles of equally likely slices."""
+    return lengths_at(workload, _shares_of_longest(documents, requests), most)
+
+
 @lru_cache(maxsize=64)
 def typical_requests(workload: Workload, documents: int, most: float) -> Requests:
     """A few requests of so many documents, the longest first, at most `most` tokens each, that stand for all.
 
-    Their longest documents are spread as the longest of so many drawn ones, P(max ≤ t) = P(t' ≤ t)^n: at the middles of
-    equally likely slices. The others are at the middles of equally likely slices below that. All are as much longer as
-    the mean of all documents asks for.
+    Their longest documents are `longest_lengths`; the others are at the middles of equally likely slices below that.
+    All are as much longer as the mean of all documents asks for.
     """
     requests = max(LEAST, min(MOST, LAID_OUT // documents))
-    longest = [((number + 0.5) / requests) ** (1 / documents) for number in range(requests)]
     others = [(at + 0.5) / (documents - 1) for at in reversed(range(documents - 1))]
-    shares = [share * at for share in longest for at in (1.0, *others)]
+    shares = [share * at for share in _shares_of_longest(documents, requests) for at in (1.0, *others)]
     lengths = lengths_at(workload, shares, most)
     longer = workload.length_moments(most)[1] / fmean(lengths)
     lengths = [min(length * longer, most) for length in lengths]
     return tuple(tuple(lengths[begin : begin + documents]) for begin in range(0, len(lengths), documents))
+
+
+def _shares_of_longest(documents: int, requests: int) -> list[float]:
+    return [((number + 0.5) / requests) ** (1 / documents) for number in range(requests)]

@@ -58,6 +58,7 @@ def engine_share(profile: Profile, law: Law) -> float:
     return share
 
 
+@lru_cache(maxsize=64)
 def saturated_load(law: Law, workload: Workload, max_tokens: int, *, engines: int, token_budget: int) -> Load:
     """What all engines together compute for a document of the workload's, on average, among others."""
     requests = _requests(workload, max_tokens)

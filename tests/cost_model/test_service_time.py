@@ -129,7 +129,7 @@ def test_moments_of_a_request_against_drawn_lengths():
     drawn = (TINY_LAW[1] + TINY_LAW[2] * lengths + TINY_LAW[3] * lengths**2).sum(axis=1)
     assert moments.passes == pytest.approx(2, rel=0.15)
     assert moments.compute_s == pytest.approx(2 * TINY_LAW[0] + drawn.mean(), rel=0.005)
-    assert moments.deviation_s == pytest.approx(drawn.std(), rel=0.02)
+    assert moments.alone.deviation_s == pytest.approx(drawn.std(), rel=0.02)
 
 
 def test_several_engines_share_a_request_and_a_single_document_keeps_one_of_them_busy():
@@ -138,8 +138,8 @@ def test_several_engines_share_a_request_and_a_single_document_keeps_one_of_them
 
     many, few = (request_moments(law, asked, 8192, engines=4, token_budget=1024) for asked in (WORKLOAD, one_document))
 
-    assert many.compute_s <= many.alone_s < 1.5 * many.compute_s
-    assert few.alone_s == pytest.approx(4 * few.compute_s)
+    assert many.compute_s <= many.alone.mean_s < 1.5 * many.compute_s
+    assert few.alone.mean_s == pytest.approx(4 * few.compute_s)
 
 
 def test_what_a_batch_costs_is_compute_as_well():
@@ -155,9 +155,9 @@ def test_what_a_batch_costs_is_compute_as_well():
 def test_documents_of_one_length_have_no_spread():
     alike = msgspec.structs.replace(WORKLOAD, tokens_cv=0.0)
 
-    assert request_moments(fitted(tiny_profile().cells), alike, 8192, token_budget=2048).deviation_s == pytest.approx(
-        0, abs=1e-12
-    )
+    assert request_moments(
+        fitted(tiny_profile().cells), alike, 8192, token_budget=2048
+    ).alone.deviation_s == pytest.approx(0, abs=1e-12)
 
 
 def test_a_model_reads_no_more_than_its_maximum():
