@@ -27,6 +27,7 @@ def at_slow_end(candidate: Candidate) -> Candidate:
         scaled,
         ratio=scaled.ratio_high,
         alone_s=scaled.alone_s * slower,
+        deviation_s=scaled.deviation_s * slower,
         saturated_s=scaled.saturated_s * slower,
     )
     return msgspec.structs.replace(candidate, scaled=slow)
