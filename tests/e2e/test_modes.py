@@ -241,8 +241,9 @@ def ask(stage: Stage) -> dict[str, Callable[[], dict[str, float]]]:
 
 
 def _first_score(body: bytes) -> float:
+    """To five digits: in which batch a document is computed moves the seventh."""
     results = json.loads(body)["results"]
-    return float(next(result["relevance_score"] for result in results if result["index"] == 0))
+    return round(next(result["relevance_score"] for result in results if result["index"] == 0), 5)
 
 
 def _wait_for(s3: Any, output: str, failure: str) -> bytes:
@@ -353,7 +354,7 @@ def test_a_job_scores_the_lines_of_a_folder(first: Stage, before: dict[str, dict
     assert ended["status"] == "SUCCEEDED", ended
     key = f"{answers.path.lstrip('/')}one/requests.jsonl.out"
     scored = s3.get_object(Bucket=answers.netloc, Key=key)["Body"].read().splitlines()
-    assert [_first_score(line) for line in scored] == pytest.approx([before["ModesServerless"]["AllTraffic"]] * 5)
+    assert [_first_score(line) for line in scored] == [before["ModesServerless"]["AllTraffic"]] * 5
 
 
 def test_sagemakers_sdk_asks_what_the_cdk_deployed_and_deploys_the_same(
@@ -374,7 +375,8 @@ def test_sagemakers_sdk_asks_what_the_cdk_deployed_and_deploys_the_same(
         directory=first.shell.directory,
         installed_in="sdk",
     )
-    assert told["by_cdk"] == told["by_sdk"] == told["updated"] == before["ModesRealtime"]
+    for asked in ("by_cdk", "by_sdk", "updated"):
+        assert told[asked] == pytest.approx(before["ModesRealtime"], abs=1e-5), asked
     assert told["refused"] == ["upload_to", "upload_to"], "each artifact on this machine has to go somewhere"
     assert _without_names(told["described"]) == _without_names(by_cdk)
     assert "RERANK_TOKEN_BUDGET" in told["failed"]

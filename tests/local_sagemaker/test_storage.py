@@ -179,3 +179,32 @@ def test_what_a_key_was_born_with_cannot_be_changed(local_aws: LocalAws) -> None
     key = local_aws.client("kms").describe_key(KeyId=first["Key"])["KeyMetadata"]
     assert (key["Description"], key["Enabled"]) == ("two", False)
     local_aws.delete("born")
+
+
+def test_a_roles_boundary_and_the_name_of_its_policy_change_in_place(local_aws: LocalAws) -> None:
+    def template(policy: str, **properties: Any) -> dict[str, Any]:
+        statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}
+        document = {"Version": "2012-10-17", "Statement": [statement]}
+        inline = {"PolicyName": policy, "PolicyDocument": document, "Roles": [{"Ref": "Role"}]}
+        boundary = {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": document}}
+        return {
+            "Resources": {
+                "Role": role(**properties),
+                "Boundary": boundary,
+                "Policy": {"Type": "AWS::IAM::Policy", "Properties": inline},
+            }
+        }
+
+    iam = local_aws.client("iam")
+    local_aws.deploy("bounded", template("one"))
+    first = local_aws.physical_ids("bounded")
+    bounded = template("two", PermissionsBoundary={"Ref": "Boundary"})
+    assert local_aws.deploy("bounded", bounded, update=True)["StackStatus"] == "UPDATE_COMPLETE"
+    found = iam.get_role(RoleName=first["Role"])["Role"]
+    assert found["PermissionsBoundary"]["PermissionsBoundaryArn"] == first["Boundary"]
+    assert iam.list_role_policies(RoleName=first["Role"])["PolicyNames"] == ["two"]
+
+    assert local_aws.deploy("bounded", template("two"), update=True)["StackStatus"] == "UPDATE_COMPLETE"
+    assert "PermissionsBoundary" not in iam.get_role(RoleName=first["Role"])["Role"]
+    assert local_aws.physical_ids("bounded") == first
+    local_aws.delete("bounded")

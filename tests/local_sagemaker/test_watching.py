@@ -226,3 +226,28 @@ def test_a_log_group_gets_another_key_and_loses_it(local_aws: LocalAws) -> None:
     assert key_of_group() is None
     assert local_aws.physical_ids("keyed") == ids
     local_aws.delete("keyed")
+
+
+def test_a_rule_of_events_changes_its_pattern_and_its_targets_in_place(local_aws: LocalAws) -> None:
+    def template(status: str, *targets: str) -> dict[str, Any]:
+        pattern = {"source": ["aws.sagemaker"], "detail": {"TransformJobStatus": [status]}}
+        properties = {
+            "Name": "jobs-ended",
+            "EventPattern": pattern,
+            "Targets": [{"Id": name, "Arn": {"Ref": name}} for name in targets],
+            "Tags": [{"Key": "of", "Value": status}],
+        }
+        rule = {"Type": "AWS::Events::Rule", "Properties": properties}
+        return {"Resources": {"Rule": rule, "One": topic(), "Two": topic()}}
+
+    events = local_aws.client("events")
+    assert local_aws.deploy("ended", template("Completed", "One"))["StackStatus"] == "CREATE_COMPLETE"
+    stack = local_aws.deploy("ended", template("Failed", "Two"), update=True)
+    assert stack["StackStatus"] == "UPDATE_COMPLETE", local_aws.reasons("ended")
+    rule = events.describe_rule(Name="jobs-ended")
+    assert json.loads(rule["EventPattern"])["detail"] == {"TransformJobStatus": ["Failed"]}
+    targets = events.list_targets_by_rule(Rule="jobs-ended")["Targets"]
+    assert [target["Arn"] for target in targets] == [local_aws.physical_ids("ended")["Two"]]
+    assert events.list_tags_for_resource(ResourceARN=rule["Arn"])["Tags"] == [{"Key": "of", "Value": "Failed"}]
+    local_aws.delete("ended")
+    assert events.list_rules()["Rules"] == []

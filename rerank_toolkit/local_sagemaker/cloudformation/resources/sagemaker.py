@@ -17,6 +17,7 @@ from rerank_toolkit.local_sagemaker.cloudformation.resources.base import (
     Request,
     ResourceFailed,
     ResourceType,
+    standing,
 )
 
 _LONGEST_NAME = 63
@@ -50,10 +51,10 @@ def _create_endpoint(request: Request) -> Made:
     name = request.properties.get("EndpointName") or request.name(_LONGEST_NAME)
     parameters = {"EndpointName": name, **request.pick("EndpointConfigName", "DeploymentConfig", "Tags")}
     arn = request.call("sagemaker", "create_endpoint", parameters)["EndpointArn"]
-    made = Made(arn, {"EndpointName": name, "EndpointArn": arn})
-    endpoint = _settled_endpoint(request, name)
-    if endpoint["EndpointStatus"] != "InService":
-        raise ResourceFailed(endpoint.get("FailureReason", "the endpoint did not come into service"), made)
+    with standing(Made(arn, {"EndpointName": name, "EndpointArn": arn})) as made:
+        endpoint = _settled_endpoint(request, name)
+        if endpoint["EndpointStatus"] != "InService":
+            raise ResourceFailed(endpoint.get("FailureReason", "the endpoint did not come into service"))
     return made
 
 
@@ -112,11 +113,11 @@ def _create_component(request: Request) -> Made:
         parameters.setdefault("EndpointName", _endpoint_name(request, arn))
     parameters["InferenceComponentName"] = name
     arn = request.call("sagemaker", "create_inference_component", parameters)["InferenceComponentArn"]
-    component = _settled_component(request, name)
-    made = Made(arn, _component_attributes(component))
-    if component["InferenceComponentStatus"] != "InService":
-        raise ResourceFailed(component.get("FailureReason", "the component did not come into service"), made)
-    return made
+    with standing(Made(arn, {"InferenceComponentName": name})):
+        component = _settled_component(request, name)
+        if component["InferenceComponentStatus"] != "InService":
+            raise ResourceFailed(component.get("FailureReason", "the component did not come into service"))
+    return Made(arn, _component_attributes(component))
 
 
 def _update_component(request: Request) -> Mapping[str, Any]:
