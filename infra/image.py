@@ -21,7 +21,7 @@ DOCKERFILE = "inference_container/Dockerfile"
 
 _COPIED = (
     *("LICENSE", "README.md", "pyproject.toml", "inference_container"),
-    *(f"rerank_toolkit/{name}" for name in ("__init__.py", "py.typed", "scheduling.py", "catalog", "contracts")),
+    *(f"rerank_toolkit/{name}" for name in ("__init__.py", "py.typed", "scheduling", "catalog", "contracts")),
 )
 
 LEFT_OUT = ["*", *(f"!{name}" for name in _COPIED), "**/__pycache__"]

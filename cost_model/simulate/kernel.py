@@ -149,7 +149,7 @@ def submit(
     at: int,
     now: float,
 ) -> None:
-    """Scheduler.submit and its _Entry."""
+    """Scheduler.submit and its Entry."""
     request = requests[number]
     request.instance = at
     tokens = 0
@@ -439,7 +439,7 @@ def finish(
 
 @compiled
 def learn(instance: Instance, engine: Engine, rules: Settings, now: float) -> None:
-    """_Pace.add, of seconds that are at most an outlier."""
+    """Pace.add, of seconds that are at most an outlier."""
     seconds = engine.seconds
     per_batch, per_work = pace(instance, rules)
     if not math.isnan(per_work):
@@ -457,7 +457,7 @@ def learn(instance: Instance, engine: Engine, rules: Settings, now: float) -> No
 
 @compiled
 def pace(instance: Instance, rules: Settings) -> tuple[float, float]:
-    """_Pace.law: seconds per batch and per work; NaN before anything was measured."""
+    """Pace.law: seconds per batch and per work; NaN before anything was measured."""
     if instance.work == 0:
         return 0.0, rules.initial_pace if rules.initial_pace > 0 else math.nan
     mean = instance.seconds / instance.work
@@ -472,7 +472,7 @@ def pace(instance: Instance, rules: Settings) -> tuple[float, float]:
 
 @compiled
 def is_bulk(request: Request) -> bool:
-    """_Entry.is_bulk."""
+    """Entry.is_bulk."""
     return request.work - request.remaining > request.bulk
 
 

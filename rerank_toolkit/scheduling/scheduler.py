@@ -1,19 +1,4 @@
-"""The batching, fairness and admission policy of the container, pure: state and clock in, batches out.
-
-The container runs it, and it can be simulated, for it knows no threads, sockets or clocks of its own.
-
-    submit ─► refused at once, with the estimate
-       └────► queued ─► next_batch ─► (an engine computes) ─► finished
-                 │          ▲                  └─► lost ─► requeue: once more, alone
-                 │          └───────────────────────────────────┘
-                 └─ expire, cancel: dropped before compute
-
-A document has tokens, which fill a batch, and work, which takes time; work is in any unit that is proportional
-to compute, FLOPs for one. Requests share the machine by start-time fair queueing: the next document is always
-that of the request that has been served the least work, so ten documents behind a thousand wait for about ten.
-(Goyal, Vin, Cheng: Start-time Fair Queueing, 1996.) What a request of a thousand has beyond its first hundred or so
-counts for more, so that small ones are soon past it. Several engines may compute at once, one batch each.
-"""
+"""The policy: whom to take, whom to refuse, and what to compute next."""
 
 from __future__ import annotations
 
@@ -21,16 +6,11 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import Literal
 
-RATE_MEMORY_S = 10.0
-"""Compute seconds after which a measured batch counts half: smooths, yet follows a noisy host."""
-
-OUTLIER = 4.0
-"""A batch counts for at most so many times what was expected of it: a machine that was frozen for a minute is not
-slow, and one that has become slow will say so again."""
+from rerank_toolkit.scheduling.batch import Batch, Slice
+from rerank_toolkit.scheduling.entry import BULK_WEIGHT, Entry
+from rerank_toolkit.scheduling.pace import OUTLIER, Pace
+from rerank_toolkit.scheduling.refusal import Refusal
 
 MARGIN = 0.2
 """Of the time left, what the container's admission keeps in hand. In the simulation of tests/test_scheduling.py, at
@@ -43,123 +23,8 @@ DOUBT_AFTER_S = 10.0
 
 LEAST_RETRY_S = 1.0
 
-BULK_TOKENS = 16_384
-BULK_WEIGHT = 4
-"""Of each request, what comes after about so many tokens' work counts for four times as much in its share: a request
-of a dozen documents takes four fifths of the machine from one of a thousand, while requests of a size share alike."""
-
 SMALLEST_SHARE = 256
 """Tokens: below, splitting a batch between engines costs more than it gains."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a request can't be taken, and when to come again."""
-
-    reason: Literal["too_large", "queue_full", "too_late", "makes_others_late"]
-    estimate_s: float | None
-    """Until its answer, had it been taken; None before anything was measured."""
-    retry_after_s: float | None
-    """None where waiting won't help: the request alone is too much."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """The documents of one request that are in a batch, by their position in the request."""
-
-    request: Hashable
-    documents: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    slices: tuple[Slice, ...]
-    tokens: int
-    work: float
-    again: bool = False
-    """Whether its documents were in a batch before whose engine was lost. Then they are all of one request, so that
-    a request which brings down engines does so alone."""
-
-
-class _Entry:
-    """A request, from admission until its last document was computed."""
-
-    def __init__(
-        self, request: Hashable, tokens: Sequence[int], work: Sequence[float], deadline: float, tag: float
-    ) -> None:
-        self.request = request
-        self.tokens = tokens
-        self.work = work
-        self.deadline = deadline
-        self.tag = tag
-        """Virtual time: the weighted work done for it, on top of where the others stood when it came."""
-        # Longest first: a batch's documents are of about one length, and no long one is left for the end, when
-        # other engines have nothing more to do.
-        self.order = sorted(range(len(tokens)), key=lambda document: -tokens[document])
-        self.work_after = [*accumulate((work[document] for document in reversed(self.order)), initial=0.0)][::-1]
-        """Work of order[i] and what comes after it: what remains when i is next."""
-        self._bulk = self.work_after[0] * BULK_TOKENS / max(1, sum(tokens))
-        """Work after which what it gets counts for more."""
-        self.next = 0
-        self.computing = 0
-        """Batches in compute that hold documents of it."""
-        self.again = 0
-        """Batches of it that wait to be computed once more."""
-        self.dropped = False
-
-    @property
-    def remaining(self) -> float:
-        return self.work_after[self.next]
-
-    @property
-    def is_bulk(self) -> bool:
-        return self.work_after[0] - self.remaining > self._bulk
-
-    @property
-    def waits(self) -> bool:
-        return self.next < len(self.order)
-
-    @property
-    def is_done(self) -> bool:
-        return not (self.waits or self.computing or self.again)
-
-    def take(self) -> int:
-        """The next document, charged for."""
-        document = self.order[self.next]
-        self.tag += self.work[document] * (BULK_WEIGHT if self.is_bulk else 1)
-        self.next += 1
-        return document
-
-
-@dataclass(slots=True)
-class _Pace:
-    """Seconds of a batch = per_batch + per_work * work, by least squares over recent batches."""
-
-    batches: float = 0.0
-    work: float = 0.0
-    work_squared: float = 0.0
-    seconds: float = 0.0
-    work_seconds: float = 0.0
-
-    def add(self, work: float, seconds: float) -> None:
-        keep = 0.5 ** (seconds / RATE_MEMORY_S)
-        self.batches = keep * self.batches + 1
-        self.work = keep * self.work + work
-        self.work_squared = keep * self.work_squared + work * work
-        self.seconds = keep * self.seconds + seconds
-        self.work_seconds = keep * self.work_seconds + work * seconds
-
-    def law(self) -> tuple[float, float] | None:
-        """(per_batch, per_work); None before anything was measured. Batches of one size, or times that don't grow
-        with work, tell of no overhead: then all time is put down to work."""
-        if not self.work:
-            return None
-        mean = self.seconds / self.work
-        spread = self.batches * self.work_squared - self.work**2
-        slope = (self.batches * self.work_seconds - self.work * self.seconds) / spread if spread > 0 else 0.0
-        if spread <= 1e-6 * self.work**2 or not 0 < slope < mean:
-            return 0.0, mean
-        return (self.seconds - slope * self.work) / self.batches, slope
 
 
 class Scheduler:
@@ -190,13 +55,13 @@ class Scheduler:
         self._time_limit_s = time_limit_s
         self._margin = margin
         self._initial_law = (0.0, 1 / work_per_second) if work_per_second else None
-        self._pace = _Pace()
+        self._pace = Pace()
         self._measured_at: float | None = None
-        self._entries: dict[Hashable, _Entry] = {}
-        self._waiting: dict[Hashable, _Entry] = {}
-        self._turns: list[tuple[float, int, _Entry]] = []
-        self._again: deque[tuple[_Entry, Batch]] = deque()
-        self._computing: dict[Batch, list[_Entry]] = {}
+        self._entries: dict[Hashable, Entry] = {}
+        self._waiting: dict[Hashable, Entry] = {}
+        self._turns: list[tuple[float, int, Entry]] = []
+        self._again: deque[tuple[Entry, Batch]] = deque()
+        self._computing: dict[Batch, list[Entry]] = {}
         self._computing_work = 0.0
         self._arrivals = 0
         self._virtual_time = 0.0
@@ -225,7 +90,7 @@ class Scheduler:
         refusal = self.refusal(total_tokens, sum(work), max(work), now=now, deadline=deadline)
         if refusal:
             return refusal
-        entry = _Entry(request, tokens, work, deadline, self._virtual_time)
+        entry = Entry(request, tokens, work, deadline, self._virtual_time)
         self._entries[request] = self._waiting[request] = entry
         self._queued_tokens += total_tokens
         self._take_turn(entry)
@@ -295,7 +160,7 @@ class Scheduler:
             return self._start(batch, [lost])
         enough = self._enough()
         taken: dict[Hashable, list[int]] = {}
-        entries: list[_Entry] = []
+        entries: list[Entry] = []
         tokens, work = 0, 0.0
         while entry := self._least_served():
             size = entry.tokens[entry.order[entry.next]]
@@ -356,14 +221,14 @@ class Scheduler:
         Self-Scheduling, 1987.)"""
         return max(SMALLEST_SHARE, self._queued_tokens / max(1, self.engines))
 
-    def _start(self, batch: Batch, entries: list[_Entry]) -> Batch:
+    def _start(self, batch: Batch, entries: list[Entry]) -> Batch:
         for entry in entries:
             entry.computing += 1
         self._computing[batch] = entries
         self._computing_work += batch.work
         return batch
 
-    def _end(self, batch: Batch) -> list[_Entry]:
+    def _end(self, batch: Batch) -> list[Entry]:
         """The requests that had documents in it, in the order of its slices."""
         entries = self._computing.pop(batch)
         self._computing_work = self._computing_work - batch.work if self._computing else 0.0
@@ -371,15 +236,15 @@ class Scheduler:
             entry.computing -= 1
         return entries
 
-    def _forget_if_done(self, entry: _Entry) -> None:
+    def _forget_if_done(self, entry: Entry) -> None:
         if entry.is_done and not entry.dropped:
             del self._entries[entry.request]
 
-    def _take_turn(self, entry: _Entry) -> None:
+    def _take_turn(self, entry: Entry) -> None:
         self._arrivals += 1
         heapq.heappush(self._turns, (entry.tag, self._arrivals, entry))
 
-    def _least_served(self) -> _Entry | None:
+    def _least_served(self) -> Entry | None:
         while self._turns:
             entry = self._turns[0][2]
             if not entry.dropped:
