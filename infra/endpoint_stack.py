@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import aws_cdk as cdk
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
@@ -20,10 +21,11 @@ from infra.description import describe
 from infra.encryption_key import use_for_storage
 from infra.endpoint import Endpoint
 from infra.execution_role import ExecutionRole
+from infra.fetch_policy import let_fetch
 from infra.fleets import fleets
 from infra.foundation import environment
 from infra.inference_component import ComponentEndpoint
-from infra.instance_variant import nvme_types
+from infra.instance_variant import storage_key
 from infra.invoke_policy import InvokePolicy, invoke, invoke_async
 from infra.log_group import log_group
 from infra.options import Options
@@ -35,6 +37,7 @@ from infra.serverless import ServerlessEndpoint
 from infra.settings import effective_settings
 from infra.shared import Shared
 from infra.tags import tag
+from infra.vpc_access import VpcAccess
 from rerank_toolkit.contracts.plan import Deployment, Plan
 
 
@@ -54,7 +57,11 @@ class EndpointStack(cdk.Stack):
         queue = (
             AsyncQueue(self, DataArea.of(deployment, shared.data, shared.key)) if deployment.mode == "async" else None
         )
-        endpoint = self._add_endpoint(deployment, containers_of(self, deployment, options), group, shared, queue)
+        key = storage_key(deployment, shared.key)
+        role = self._add_role(deployment, group=group, key=key, network=shared.network, queue=queue)
+        containers = containers_of(self, deployment, options)
+        endpoint = self._add_endpoint(deployment, containers, role=role, key=key, network=shared.network, queue=queue)
+        let_fetch(self, role, containers, endpoint.models.values())
         endpoint.endpoint.add_resource_dependency(group)
         self._watch(plan, deployment, endpoint, shared.alerts)
         if options.scaling:
@@ -67,32 +74,40 @@ class EndpointStack(cdk.Stack):
         self._add_invoke_policy(endpoint, queue)
         add_outputs(self, plan, deployment)
 
-    def _add_endpoint(
+    def _add_role(
         self,
         deployment: Deployment,
-        containers: Sequence[Container],
+        *,
         group: logs.CfnLogGroup,
-        shared: Shared,
+        key: kms.IKey | None,
+        network: VpcAccess | None,
         queue: AsyncQueue | None,
-    ) -> Endpoint:
-        network = shared.network
-        key = None if deployment.mode == "serverless" or nvme_types(deployment) else shared.key
-        role = ExecutionRole(
+    ) -> ExecutionRole:
+        return ExecutionRole(
             self,
             log_groups=[group.attr_arn],
             statements=[
-                *(statement for container in containers for statement in container.statements),
                 *(use_for_storage(key) if key else []),
                 *(network.statements(self) if network else []),
                 *(queue.statements() if queue else []),
                 *look_at_alarms(self, deployment),
             ],
             wildcards={
-                **{arn: reason for container in containers for arn, reason in container.wildcards.items()},
                 **(network.wildcards(self) if network else {}),
                 **(queue.wildcards() if queue else {}),
             },
         )
+
+    def _add_endpoint(
+        self,
+        deployment: Deployment,
+        containers: Sequence[Container],
+        *,
+        role: ExecutionRole,
+        key: kms.IKey | None,
+        network: VpcAccess | None,
+        queue: AsyncQueue | None,
+    ) -> Endpoint:
         match deployment.mode:
             case "realtime":
                 return RealtimeEndpoint(self, deployment, containers=containers, role=role, key=key, network=network)

@@ -14,9 +14,9 @@ METRICS_NAMESPACE = "/aws/sagemaker/*"
 
 
 class ExecutionRole(iam.Role):
-    """Writes logs and metrics, and does what `statements` say: artifacts, images, key, network and data each bring
-    their own along.
+    """Writes logs and metrics, and does what `statements` say: key, network and data each bring their own along.
 
+    They hold for all versions; what fetches one version's artifacts and images comes with that (fetch_policy.py).
     Policies are part of the role, for SageMaker tries them out as soon as a model is created.
     """
 
@@ -32,10 +32,7 @@ class ExecutionRole(iam.Role):
         wildcards: resources of the statements that have a * in them, each with its reason.
         """
         stack = cdk.Stack.of(scope)
-        policy = iam.PolicyDocument(
-            statements=[*statements, write_logs(log_groups), _write_metrics()],
-            minimize=True,  # variants share images
-        )
+        policy = iam.PolicyDocument(statements=[*statements, write_logs(log_groups), _write_metrics()], minimize=True)
         super().__init__(
             scope,
             "ExecutionRole",
@@ -47,8 +44,8 @@ class ExecutionRole(iam.Role):
             self,
             {
                 "AwsSolutions-IAM5[Resource::*]": (
-                    "ecr:GetAuthorizationToken, cloudwatch:PutMetricData and the network's Describe actions know no "
-                    "resources; a condition binds the second to SageMaker's namespaces"
+                    "cloudwatch:PutMetricData and the network's Describe actions know no resources; a condition binds "
+                    "the first to SageMaker's namespaces"
                 ),
                 **wildcard_reasons(stack, wildcards or {}),
                 **in_packs("IAMNoInlinePolicy", "the policy is this role's alone and must go when it goes"),

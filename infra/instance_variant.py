@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sagemaker as sagemaker
 
 from infra.hosting import ROUTING_STRATEGY, SCRAPED, ami_for
@@ -36,6 +37,11 @@ def nvme_types(deployment: Deployment) -> list[str]:
     """
     types = dict.fromkeys(served.instance for served in all_served(deployment) if served.instance)
     return [name for name in types if find_instance(name).local_nvme]
+
+
+def storage_key(deployment: Deployment, key: kms.IKey) -> kms.IKey | None:
+    """`key`, where there is storage of instances that takes one."""
+    return None if deployment.mode == "serverless" or nvme_types(deployment) else key
 
 
 def why_no_key(deployment: Deployment) -> str:

@@ -13,8 +13,9 @@ from infra.data_area import INPUT, OUTPUT, DataArea
 from infra.description import describe
 from infra.encryption_key import use_for_storage
 from infra.execution_role import ExecutionRole
+from infra.fetch_policy import let_fetch
 from infra.foundation import environment
-from infra.instance_variant import nvme_types
+from infra.instance_variant import storage_key
 from infra.invoke_policy import InvokePolicy
 from infra.log_group import log_group
 from infra.model import add_model
@@ -44,7 +45,7 @@ class JobStack(cdk.Stack):
         told = {"plan": plan.id, "model": deployment.model}
         tag(self, **told)
         area = DataArea.of(deployment, shared.data, shared.key)
-        storage_key = None if nvme_types(deployment) else shared.key
+        key = storage_key(deployment, shared.key)
         (container,) = containers_of(self, deployment, options)
         job_logs = self.format_arn(
             service="logs", resource="log-group", resource_name=JOB_LOGS, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
@@ -53,26 +54,26 @@ class JobStack(cdk.Stack):
             self,
             log_groups=[f"{job_logs}:*"],
             statements=[
-                *container.statements,
                 *job_statements(area),
                 iam.PolicyStatement(actions=["logs:CreateLogGroup"], resources=[f"{job_logs}:*"]),
-                *(use_for_storage(storage_key) if storage_key else []),
+                *(use_for_storage(key) if key else []),
                 *(shared.network.statements(self) if shared.network else []),
             ],
             wildcards={
-                **container.wildcards,
                 **area.wildcards(INPUT, OUTPUT),
                 f"{job_logs}:*": "the streams of the group that SageMaker keeps for all transform jobs",
                 **(shared.network.wildcards(self) if shared.network else {}),
             },
         )
+        model = add_model(self, container, role, network=shared.network)
+        let_fetch(self, role, [container], [model])
         self.job = TransformJob(
             self,
             deployment,
-            model=add_model(self, container, role, network=shared.network),
+            model=model,
             model_role=role,
             area=area,
-            key=storage_key,
+            key=key,
             log_group=log_group(
                 self,
                 "Logs",

@@ -189,7 +189,7 @@ WILDCARDS = {
     ("ExecutionRole", "*"): (
         "cloudwatch:PutMetricData ec2:DeleteNetworkInterfacePermission ec2:DescribeDhcpOptions "
         "ec2:DescribeNetworkInterfaces ec2:DescribeSecurityGroups ec2:DescribeSubnets ec2:DescribeVpcEndpoints "
-        "ec2:DescribeVpcs ecr:GetAuthorizationToken",
+        "ec2:DescribeVpcs",
         NO_RESOURCE,
     ),
     ("ExecutionRole", INTERFACES): (
@@ -202,10 +202,11 @@ WILDCARDS = {
         "logs:CreateLogGroup logs:CreateLogStream logs:DescribeLogStreams logs:PutLogEvents",
         "streams of the group that SageMaker keeps for all transform jobs",
     ),
-    ("ExecutionRole", "arn:aws:s3:::models/turbo/*"): ("s3:GetObject", "an artifact of many files"),
     ("ExecutionRole", "DATA/STACK/input/*"): ("s3:GetObject", NO_NAME),
     ("ExecutionRole", "DATA/STACK/output/*"): ("s3:AbortMultipartUpload s3:PutObject", NO_NAME),
     ("ExecutionRole", "DATA/STACK/failures/*"): ("s3:AbortMultipartUpload s3:PutObject", NO_NAME),
+    ("Fetch", "*"): ("ecr:GetAuthorizationToken", NO_RESOURCE),
+    ("Fetch", "arn:aws:s3:::models/turbo/*"): ("s3:GetObject", "an artifact of many files"),
     ("InvokePolicy", "DATA/STACK/input/*"): ("s3:AbortMultipartUpload s3:PutObject", NO_NAME),
     ("InvokePolicy", "DATA/STACK/output/*"): ("s3:GetObject", NO_NAME),
     ("InvokePolicy", "DATA/STACK/failures/*"): ("s3:GetObject", NO_NAME),

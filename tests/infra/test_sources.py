@@ -16,8 +16,12 @@ def _container(template):
 
 
 def _statements(template):
-    (policy,) = template.one("AWS::IAM::Role")["Policies"]
-    return policy["PolicyDocument"]["Statement"]
+    """What the role may do, of all its policies."""
+    policies = [
+        *template.one("AWS::IAM::Role")["Policies"],
+        *(policy["Properties"] for policy in template.resources("AWS::IAM::Policy")),
+    ]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
 def test_files_under_a_prefix_are_taken_as_they_are(render, deployment):

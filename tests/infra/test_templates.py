@@ -20,11 +20,12 @@ GOLDEN = Path(__file__).parents[1] / "golden" / "infra" / "test_templates"
 
 
 WITHOUT_TAGS = {
-    "AWS::ApplicationAutoScaling::ScalableTarget",
     "AWS::ApplicationAutoScaling::ScalingPolicy",
     "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Policy",
     "AWS::SNS::TopicPolicy",
 }
+"""Types that know none, by their schemas."""
 
 
 class Golden(JSONSnapshotExtension):
