@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, cast
+import hashlib
+import inspect
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 from numba import njit
-from numba.core import event
+from numba.core import config, event
 
 from cost_model.simulate.announcing import announce
+
+_settings: Any = config  # numba makes their attributes when it is imported
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -20,16 +29,47 @@ EACH_TIME = (
 
 
 def compiled(function: Function) -> Function:
-    """The function as machine code, compiled at its first call and kept beside its file for later processes.
+    """The function as machine code, compiled at its first call and kept for later processes. Division follows
+    IEEE 754, as numpy does.
 
-    Where neither that folder nor the user's cache can be written, each process compiles anew. Division follows
-    IEEE 754, as numpy does. A function that calls others of another file isn't compiled anew when those change, so
-    that what is compiled together stands in one file.
+    What is kept is kept for the files of its package and of the one around it as they are: numba itself would notice
+    that the function's own file has changed, and not those of the functions and constants that are compiled into it.
+    Where no folder can be written, each process compiles anew.
     """
+    folder = _folder(Path(inspect.getfile(function)).parent)
+    if folder is None:
+        return cast(Function, njit(error_model="numpy")(function))
+    named, _settings.CACHE_DIR = _settings.CACHE_DIR, str(folder)
     try:
         return cast(Function, njit(cache=True, error_model="numpy")(function))
-    except RuntimeError:  # numba finds no folder for its cache
-        return cast(Function, njit(error_model="numpy")(function))
+    finally:
+        _settings.CACHE_DIR = named
+
+
+@cache
+def _folder(package: Path) -> Path | None:
+    """Where the package's functions are kept, by what the files say; None where nothing can be written."""
+    sources = sorted([*package.glob("*.py"), *package.parent.glob("*.py")])
+    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    for base in _bases(package):
+        folder = base / f"compiled-{digest}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError:
+            continue
+        return folder
+    return None
+
+
+def _bases(package: Path) -> Iterator[Path]:
+    """The folder that the user names, or else one beside the package, and in the user's cache."""
+    if _settings.CACHE_DIR:
+        yield Path(_settings.CACHE_DIR)
+        return
+    yield package / "__pycache__"
+    with suppress(RuntimeError):  # a user without a home has no cache either
+        yield Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "rerank-toolkit"
 
 
 class _Announcer(event.Listener):
