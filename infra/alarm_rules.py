@@ -86,6 +86,15 @@ def component_alarms(deployment: Deployment) -> list[Alarm]:
     return [alarm for alarm in alarms_of(deployment) if alarm.section in ("server-errors", "latency")]
 
 
+def idle_names(deployment: Deployment) -> dict[str, Fleet]:
+    """One alarm for each fleet that bills while nobody asks, by its name; what is serverless does not."""
+    return {
+        f"{fleet.endpoint}.{fleet.named('idle')}": fleet
+        for fleet in fleets(deployment)
+        if fleet.served.instance is not None
+    }
+
+
 def idle_parts(fleet: Fleet) -> tuple[Alarm, Alarm]:
     """Nobody asks; yet machines run. Both at once are money for nothing.
 

@@ -9,8 +9,9 @@ from constructs import Construct
 
 from infra.acknowledgements import acknowledge, in_packs
 from infra.alarm import Alarm, add_alarm
-from infra.alarm_rules import idle_parts
+from infra.alarm_rules import idle_names, idle_parts
 from infra.fleets import Fleet
+from rerank_toolkit.contracts.plan import Deployment
 
 
 class Alarms(Construct):
@@ -25,13 +26,12 @@ class Alarms(Construct):
         """What `alarm`, one of those that it was made with, became."""
         return self._added[alarm.full_name]
 
-    def add_idle(self, fleets: Iterable[Fleet]) -> None:
-        """One for each that bills while nobody asks: what is serverless does not."""
-        for fleet in fleets:
-            if fleet.served.instance is not None:
-                self._add_idle(fleet)
+    def add_idle(self, deployment: Deployment) -> None:
+        """Those that `idle_names` names."""
+        for name, fleet in idle_names(deployment).items():
+            self._add_idle(name, fleet)
 
-    def _add_idle(self, fleet: Fleet) -> None:
+    def _add_idle(self, name: str, fleet: Fleet) -> None:
         unasked, running = (
             add_silent_alarm(self, part, runbook=self._runbook, why="half of a composite alarm, which tells of both")
             for part in idle_parts(fleet)
@@ -39,7 +39,7 @@ class Alarms(Construct):
         cloudwatch.CfnCompositeAlarm(
             self,
             fleet.named("idle"),
-            alarm_name=f"{fleet.endpoint}.{fleet.named('idle')}",
+            alarm_name=name,
             alarm_description=f"Instances run and bill, and nobody has asked them for a day. See {self._runbook}#idle",
             alarm_rule=f'ALARM("{unasked.ref}") AND ALARM("{running.ref}")',
             alarm_actions=[self._topic],

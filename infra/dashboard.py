@@ -10,7 +10,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
-from infra.alarm_rules import alarms_of
+from infra.alarm_rules import alarms_of, idle_names
 from infra.description import describe
 from infra.graphs import graphs_of
 from infra.served import all_served, is_package
@@ -30,10 +30,10 @@ def add_dashboard(
         stack.format_arn(
             service="cloudwatch",
             resource="alarm",
-            resource_name=alarm.full_name,
+            resource_name=name,
             arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
         )
-        for alarm in alarms_of(deployment)
+        for name in (*(alarm.full_name for alarm in alarms_of(deployment)), *idle_names(deployment))
     ]
     body = dashboard_body(plan, deployment, alarms=alarms, log_group_name=log_group_name)
     # Escaped to ASCII. What CloudFormation fills in are parts of ARNs, which need no escaping.

@@ -39,7 +39,8 @@ class DataStack(cdk.Stack):
             scope,
             DATA,
             env=environment(plan),
-            description="Shared by all asynchronous endpoints and batch jobs of rerank-toolkit: requests and answers",
+            description="Shared by all asynchronous endpoints and batch jobs of rerank-toolkit: requests and answers, "
+            "billed by what is there",
         )
         tag(self)  # not the plan: it serves the endpoints of all plans
         self.bucket = s3.Bucket(

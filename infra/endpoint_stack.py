@@ -22,7 +22,6 @@ from infra.encryption_key import use_for_storage
 from infra.endpoint import Endpoint
 from infra.execution_role import ExecutionRole
 from infra.fetch_policy import let_fetch
-from infra.fleets import fleets
 from infra.foundation import environment
 from infra.inference_component import ComponentEndpoint
 from infra.instance_variant import storage_key
@@ -125,7 +124,7 @@ class EndpointStack(cdk.Stack):
     def _watch(self, plan: Plan, deployment: Deployment, endpoint: Endpoint, alerts: sns.ITopic) -> None:
         runbook = plan.operations.runbook
         alarms = Alarms(self, alarms_of(deployment), topic_arn=alerts.topic_arn, runbook=runbook)
-        alarms.add_idle(fleets(deployment))
+        alarms.add_idle(deployment)
         if isinstance(endpoint, ComponentEndpoint):
             guard_component(deployment, endpoint.component, alarms)
         else:

@@ -25,7 +25,8 @@ class FoundationStack(cdk.Stack):
             scope,
             FOUNDATION,
             env=environment(plan),
-            description="Shared by all rerank-toolkit deployments: encryption key, topic of the alarms, budget",
+            description="Shared by all rerank-toolkit deployments: encryption key, billed by the month, "
+            "topic of the alarms, budget",
         )
         tag(self)  # not the plan: it serves the endpoints of all plans
         self.key = encryption_key(self)

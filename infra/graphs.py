@@ -86,10 +86,10 @@ def _latency(shown: list[Fleet]) -> Graph:
 
 
 def _overhead(shown: list[Fleet]) -> Graph:
-    """Mean and maximum: the guide names no percentiles of it."""
+    """Percentiles, as of the time in the container; and the maximum, for of either the guide names extremes alone."""
     graph = Graph(title="Time in SageMaker besides", unit="ms")
     for fleet in shown:
-        for statistic in ("Average", "Maximum"):
+        for statistic in ("p50", "p95", "Maximum"):
             metric = invocation(fleet, "OverheadLatency", statistic)
             graph.add(_label(shown, fleet, statistic.lower()), metric, f"{{m}} / {MICROSECONDS_IN_MS}")
     return graph

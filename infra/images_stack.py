@@ -30,7 +30,8 @@ class ImagesStack(cdk.Stack):
             scope,
             IMAGES,
             env=environment(plan),
-            description=f"Builds the container images of rerank-toolkit {__version__} and keeps them",
+            description=f"Builds the container images of rerank-toolkit {__version__} and keeps them; "
+            "billed by the gigabyte, and by the minute of a build",
         )
         tag(self)  # not the plan: it serves the endpoints of all plans
         source = s3_assets.Asset(

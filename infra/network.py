@@ -37,7 +37,8 @@ class NetworkStack(cdk.Stack):
             scope,
             NETWORK,
             env=environment(plan),
-            description="Private subnets of rerank-toolkit endpoints, without a way to the internet",
+            description="Private subnets of rerank-toolkit endpoints, without a way to the internet; "
+            "billed are its flow logs",
         )
         tag(self)  # not the plan: it serves the endpoints of all plans
         vpc = ec2.CfnVPC(

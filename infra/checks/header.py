@@ -34,16 +34,24 @@ def check_header(plan: Plan) -> Iterator[Fault]:
 
 
 def check_stacks(plan: Plan) -> Iterator[Fault]:
-    times = Counter(deployment.stack for deployment in plan.deployments)
+    times = Counter(_as_sagemaker_compares(deployment.stack) for deployment in plan.deployments)
     for index, deployment in enumerate(plan.deployments):
         field, name = f"deployments[{index}].stack", deployment.stack
         if name in SHARED_STACKS:
             yield Fault(field, f"is {name!r}, the name of a stack that all endpoints share; take another")
-        if times[name] > 1:
-            yield Fault(field, f"is {name!r}, which {times[name]} deployments claim; each needs its own")
+        if (claimed := times[_as_sagemaker_compares(name)]) > 1:
+            yield Fault(
+                field, f"is {name!r}, which {claimed} deployments claim, capitals left aside; each needs its own"
+            )
         if len(name) > MOST_STACK_CHARACTERS or name.endswith("-"):
             yield Fault(
                 field,
                 f"is {name!r}; the endpoint is called like it, so expected at most {MOST_STACK_CHARACTERS} characters "
                 "and a letter or digit at the end",
             )
+
+
+def _as_sagemaker_compares(name: str) -> str:
+    """Of two endpoints whose names differ in capitals alone, it makes only the first (CreateEndpoint in its API
+    reference)."""
+    return name.lower()

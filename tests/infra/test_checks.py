@@ -225,8 +225,9 @@ def test_a_faulty_header_is_refused_by_field(plan, deployment, field, changes):
     assert _fields(plan(deployment(), **changes)) == [field]
 
 
-def test_two_deployments_cannot_share_a_stack(plan, deployment):
-    assert _fields(plan(deployment(), deployment())) == ["deployments[0].stack", "deployments[1].stack"]
+@pytest.mark.parametrize("other", ["RerankTinyCpu", "reranktinycpu"])
+def test_two_deployments_cannot_share_a_stack(plan, deployment, other):
+    assert _fields(plan(deployment(), deployment(stack=other))) == ["deployments[0].stack", "deployments[1].stack"]
 
 
 def test_an_instance_that_the_region_lacks_is_refused_with_the_regions_that_have_it(plan, deployment):

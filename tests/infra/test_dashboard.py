@@ -143,7 +143,8 @@ def test_the_body_in_the_template_is_json_in_ascii(plan, deployment, synthesise)
     assert text.isascii()
     body = json.loads(text)
     (alarms,) = [each for each in body["widgets"] if each["type"] == "alarm"]
-    assert "arn:aws:cloudwatch:us-east-1:REF:alarm:RerankTinyCpu.server-errors" in alarms["properties"]["alarms"]
+    for name in ("server-errors", "idle"):
+        assert f"arn:aws:cloudwatch:us-east-1:REF:alarm:RerankTinyCpu.{name}" in alarms["properties"]["alarms"]
     assert body["widgets"][0]["properties"]["markdown"].startswith("# RerankTinyCpu\n")
     assert dashboard["Properties"]["DashboardName"] == "RerankTinyCpu-us-east-1"
 
