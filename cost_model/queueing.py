@@ -62,9 +62,11 @@ def erlang_c(servers: Array, load: Array) -> Array:
 def shared(servers: Array, load: Array, service: Array, deviation: Array) -> Sharing:
     """How requests delay each other."""
     finds_one = erlang_c(servers, load)
-    mean = MARGIN * service * finds_one * (1 / (servers - load) + np.where(servers > 1, STAYS, 0.0))
-    probability = 1 - (1 - finds_one) * np.exp(-finds_one)
-    delay = mean / np.maximum(probability, np.finfo(float).tiny)
+    joined = MARGIN * service * (1 / (servers - load) + np.where(servers > 1, STAYS, 0.0))
+    mean = joined * finds_one
+    # 1 - (1 - C) exp(-C), without the cancellation that a C near 0 would be lost in: it goes as 2 C there.
+    probability = finds_one * np.exp(-finds_one) - np.expm1(-finds_one)
+    delay = joined * np.divide(finds_one, probability, out=np.full_like(joined, 0.5), where=probability > 0)
     return np.asarray(probability), np.asarray(delay), np.asarray(deviation * (1 + mean / service))
 
 

@@ -1,8 +1,8 @@
 """How many of a host carry a workload in its busiest hour, and how fast they answer: what all modes share.
 
-An instance is one server: a request uses all of its cores, and the requests on it share its time. With random
-routing, SageMaker's default, each instance is a server of its own; with least-outstanding-requests they are servers
-that share all requests. A limit of the workload is to be kept in the busiest hour; a mode's file (cost_model/modes)
+An instance is one server: a request uses all of its cores, and the requests on it share its time. With routing by the
+least outstanding requests, as infra deploys, they are servers that share all requests; with random routing, which is
+SageMaker's default, each instance is a server of its own. A limit of the workload is to be kept in the busiest hour; a mode's file (cost_model/modes)
 says what is kept running in the others.
 """
 

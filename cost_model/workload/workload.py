@@ -79,7 +79,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Whether AWS's free tier is still to be taken off."""
     max_utilisation: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.7
     """Share of the time that an instance may be busy."""
-    routing: Literal["random", "least-outstanding-requests"] = "random"
+    routing: Literal["random", "least-outstanding-requests"] = "least-outstanding-requests"
     """How the endpoint spreads requests over instances; random is SageMaker's default."""
     bytes_per_result: Positive = 60
     """Assumed: an index and a score; more if the documents are returned."""

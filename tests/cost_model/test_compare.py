@@ -195,9 +195,10 @@ def test_instances_carry_the_load_within_the_cap(everything):
 
 def test_more_instances_are_taken_if_that_keeps_the_limit():
     lax = alone("tiny", instances="ml.c6i.8xlarge", max_p95_ms=None, requests_per_second=20).options[0]
-    strict = alone("tiny", instances="ml.c6i.8xlarge", max_p95_ms=lax.p50_ms, requests_per_second=20).options[0]
+    limit = 0.9 * lax.p95_ms
+    strict = alone("tiny", instances="ml.c6i.8xlarge", max_p95_ms=limit, requests_per_second=20).options[0]
 
-    assert lax.p95_ms > lax.p50_ms >= strict.p95_ms
+    assert lax.p95_ms > limit >= strict.p95_ms
     assert strict.count > lax.count
 
 
@@ -224,8 +225,8 @@ def test_more_load_needs_more_and_costs_more():
 
 def test_one_shared_queue_answers_sooner_than_several():
     several = {"instances": "ml.c6i.xlarge", "max_p95_ms": None, "requests_per_second": 8}
-    random = alone("tiny", **several).options[0]
-    shared = alone("tiny", **several, routing="least-outstanding-requests").options[0]
+    random = alone("tiny", **several, routing="random").options[0]
+    shared = alone("tiny", **several).options[0]
 
     assert random.count == shared.count > 1
     assert shared.p95_ms < random.p95_ms

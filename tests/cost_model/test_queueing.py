@@ -87,6 +87,17 @@ def test_without_delay_or_spread_every_percentile_is_the_service():
         assert queueing.percentile(share, array(0.25), nothing, nothing, nothing) == pytest.approx(0.25, rel=1e-6)
 
 
+@pytest.mark.parametrize("servers", [1, 8, 16, 60, 400])
+def test_the_slowest_are_no_faster_with_more_load_however_many_serve_it(servers):
+    """Where hardly anybody waits, what they wait is still a number."""
+    load = np.linspace(0, 0.95, 40) * servers
+    one = np.ones_like(load)
+    found = queueing.percentile(0.95, one, *queueing.shared(servers * one, load, one, 0.6 * one))
+
+    assert found[0] == pytest.approx(1 + 0.6 * 1.645, rel=1e-3)
+    assert (np.diff(found) > -1e-6).all()
+
+
 def test_servers_for_utilisation():
     load = array(0.01, 0.7, 0.71, 7.0)
 
