@@ -179,12 +179,13 @@ def test_the_resources_that_infra_writes_are_made_changed_and_deleted(local_aws:
     (alarm,) = local_aws.client("cloudwatch").describe_alarms(AlarmNames=[second["Alarm"]])["MetricAlarms"]
     assert alarm["Threshold"] == 5.0
     scaling = local_aws.client("application-autoscaling")
-    (target,) = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"]
+    here = {"ServiceNamespace": "sagemaker", "ResourceIds": ["endpoint/rooms/variant/AllTraffic"]}
+    (target,) = scaling.describe_scalable_targets(**here)["ScalableTargets"]
     assert target["MaxCapacity"] == 5
     assert local_aws.client("kms").describe_key(KeyId=second["Key"])["KeyMetadata"]["Description"] == "Put"
     encryption = local_aws.client("s3").get_bucket_encryption(Bucket=second["Bucket"])
     assert encryption["ServerSideEncryptionConfiguration"]["Rules"]
 
     local_aws.delete("rooms")
-    assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
+    assert scaling.describe_scalable_targets(**here)["ScalableTargets"] == []
     assert not [found for found in iam.list_roles()["Roles"] if found["RoleName"] == role]

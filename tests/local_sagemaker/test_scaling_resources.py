@@ -118,5 +118,6 @@ def test_each_dimension_is_tracked_stepped_and_scheduled(
     assert sorted(action["ScheduledActionName"] for action in scheduled) == ["TUE", "WED"]
 
     local_aws.delete(name)
-    assert scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")["ScheduledActions"] == []
-    assert scaling.describe_scalable_targets(**here)["ScalableTargets"] == []
+    assert scaling.describe_scheduled_actions(**here, ResourceId=resource)["ScheduledActions"] == []
+    assert scaling.describe_scaling_policies(**here, ResourceId=resource)["ScalingPolicies"] == []
+    assert scaling.describe_scalable_targets(**here, ResourceIds=[resource])["ScalableTargets"] == []

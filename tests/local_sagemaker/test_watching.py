@@ -114,14 +114,14 @@ def test_a_dashboard_is_put_renamed_and_deleted(local_aws: LocalAws) -> None:
         return {"Resources": {"Board": {"Type": "AWS::CloudWatch::Dashboard", "Properties": properties}}}
 
     cloudwatch = local_aws.client("cloudwatch")
-    local_aws.deploy("boards", template("first", "one"))
-    local_aws.deploy("boards", template("first", "two"), update=True)
-    assert "two" in cloudwatch.get_dashboard(DashboardName="first")["DashboardBody"]
-    local_aws.deploy("boards", template("second", "two"), update=True)
-    names = [entry["DashboardName"] for entry in cloudwatch.list_dashboards()["DashboardEntries"]]
-    assert names == ["second"]
+    local_aws.deploy("boards", template("boards-first", "one"))
+    local_aws.deploy("boards", template("boards-first", "two"), update=True)
+    assert "two" in cloudwatch.get_dashboard(DashboardName="boards-first")["DashboardBody"]
+    local_aws.deploy("boards", template("boards-second", "two"), update=True)
+    entries = cloudwatch.list_dashboards(DashboardNamePrefix="boards-")["DashboardEntries"]
+    assert [entry["DashboardName"] for entry in entries] == ["boards-second"]
     local_aws.delete("boards")
-    assert cloudwatch.list_dashboards()["DashboardEntries"] == []
+    assert cloudwatch.list_dashboards(DashboardNamePrefix="boards-")["DashboardEntries"] == []
 
 
 def test_a_topic_its_subscribers_and_its_policy_change_in_place(local_aws: LocalAws) -> None:
@@ -250,4 +250,4 @@ def test_a_rule_of_events_changes_its_pattern_and_its_targets_in_place(local_aws
     assert [target["Arn"] for target in targets] == [local_aws.physical_ids("ended")["Two"]]
     assert events.list_tags_for_resource(ResourceARN=rule["Arn"])["Tags"] == [{"Key": "of", "Value": "Failed"}]
     local_aws.delete("ended")
-    assert events.list_rules()["Rules"] == []
+    assert events.list_rules(NamePrefix="jobs-ended")["Rules"] == []
