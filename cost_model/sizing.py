@@ -2,8 +2,8 @@
 
 An instance is one server: a request uses all of its cores, and the requests on it share its time. With routing by the
 least outstanding requests, as infra deploys, they are servers that share all requests; with random routing, which is
-SageMaker's default, each instance is a server of its own. A limit of the workload is to be kept in the busiest hour; a mode's file (cost_model/modes)
-says what is kept running in the others.
+SageMaker's default, each instance is a server of its own. A limit of the workload is to be kept in the busiest hour; a
+mode's file (cost_model/modes) says what is kept running in the others.
 """
 
 from __future__ import annotations
