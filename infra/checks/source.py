@@ -25,27 +25,45 @@ _TAKES_PACKAGES: frozenset[Mode] = frozenset({"realtime", "batch"})
 """AWS Marketplace's guide for sellers, "Service restrictions and quotas"."""
 
 _OUR_TAGS = re.compile(r"(?P<kind>cpu|gpu)(?P<arm>-arm64)?-\d.*")
-"""The tags of this repository's own images: docs/deploy.md."""
+"""The tags of this repository's own images: docs/images.md."""
 
 
 def check_artifact(served: Served, mode: Mode, region: str, field: str) -> Iterator[Fault]:
     match served.artifact:
         case ModelPackageArtifact(arn=arn):
             yield from _check_package(arn, mode, region, f"{field}.artifact")
-        case S3Artifact(uri=uri) if _PREFIX.fullmatch(uri):
-            if mode not in _TAKES_PREFIXES:
-                yield Fault(
-                    f"{field}.artifact.uri",
-                    f"is {uri!r}, files as they are, of which SageMaker makes no {mode} endpoint or job; "
-                    "expected one archive, s3://BUCKET/KEY.tar.gz",
-                )
-        case S3Artifact(uri=uri) if not _ARCHIVE.fullmatch(uri):
-            # A * in it would be a wildcard in the execution role.
+        case S3Artifact() as artifact:
+            yield from _check_uri(artifact.uri, mode, f"{field}.artifact.uri")
+            if artifact.key_arn:
+                yield from _check_key(artifact.key_arn, region, f"{field}.artifact.key_arn")
+
+
+def _check_uri(uri: str, mode: Mode, field: str) -> Iterator[Fault]:
+    if _PREFIX.fullmatch(uri):
+        if mode not in _TAKES_PREFIXES:
             yield Fault(
-                f"{field}.artifact.uri",
-                f"is {uri!r}; expected one archive, s3://BUCKET/KEY.tar.gz, or files under s3://BUCKET/PREFIX/, "
-                "without wildcards or spaces",
+                field,
+                f"is {uri!r}, files as they are, of which SageMaker makes no {mode} endpoint or job; "
+                "expected one archive, s3://BUCKET/KEY.tar.gz",
             )
+    elif not _ARCHIVE.fullmatch(uri):
+        # A * in it would be a wildcard in the policy that lets it be fetched.
+        yield Fault(
+            field,
+            f"is {uri!r}; expected one archive, s3://BUCKET/KEY.tar.gz, or files under s3://BUCKET/PREFIX/, "
+            "without wildcards or spaces",
+        )
+
+
+def _check_key(arn: str, region: str, field: str) -> Iterator[Fault]:
+    """SageMaker reads buckets of its own region (ModelDataUrl in its service model), and S3 takes keys of the
+    bucket's."""
+    if (of := arn.split(":")[3]) != region:
+        yield Fault(
+            field,
+            f"is in {of}; artifacts are read from buckets in {region}, the plan's region, which take keys from there "
+            "alone: copy the artifact",
+        )
 
 
 def _check_package(arn: str, mode: Mode, region: str, field: str) -> Iterator[Fault]:

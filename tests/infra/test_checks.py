@@ -15,6 +15,7 @@ from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.plan import Image, ModelPackageArtifact, S3Artifact
 
 SERVERLESS = {"mode": "serverless", "instance": None, "memory_mb": 2048, "concurrency": 20}
+KEY_ELSEWHERE = f"arn:aws:kms:eu-west-1:123456789012:key/{'0a' * 16}"
 PACKAGE = ModelPackageArtifact(arn="arn:aws:sagemaker:us-east-1:123456789012:model-package/x")
 
 
@@ -62,6 +63,7 @@ def test_the_plan_that_ships_is_sound():
         ("artifact.uri", {"artifact": S3Artifact(uri="s3://models/tiny.zip")}),
         ("artifact.uri", {"artifact": S3Artifact(uri="s3://models/*.tar.gz")}),
         ("artifact.uri", {"artifact": S3Artifact(uri="s3://models/*/")}),
+        ("artifact.key_arn", {"artifact": S3Artifact(uri="s3://models/tiny.tar.gz", key_arn=KEY_ELSEWHERE)}),
         ("engine", {"engine": "openvino", "instance": "ml.g5.xlarge"}),
         ("dtype", {"dtype": "bf16", "instance": "ml.c5.xlarge"}),
         ("dtype", {"engine": "openvino", "dtype": "int8", "instance": "ml.c4.xlarge"}),
