@@ -29,6 +29,9 @@ def in_packs(rule: str, reason: str) -> dict[str, str]:
     return {f"{pack}-{rule}": reason for pack in COMPLIANCE_PACKS}
 
 
+INLINE_POLICY = in_packs("IAMNoInlinePolicy", "the policy is one role's alone and must go when that goes")
+
+
 def wildcard_reasons(stack: cdk.Stack, reasons: Mapping[str, str]) -> dict[str, str]:
     """Reasons for resources with a * in them, of an Allow in a policy, by the ids of the findings."""
     return {

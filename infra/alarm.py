@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
@@ -50,6 +51,13 @@ class Alarm:
 
     def describe(self, runbook: str) -> str:
         return f"{self.means} See {runbook}#{self.section}"
+
+
+def alarm_arn(stack: cdk.Stack, name: str) -> str:
+    """Of an alarm of the stack's account and region, or of all with *."""
+    return stack.format_arn(
+        service="cloudwatch", resource="alarm", resource_name=name, arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
+    )
 
 
 def add_alarm(scope: Construct, alarm: Alarm, *, runbook: str, actions: Sequence[str]) -> cloudwatch.CfnAlarm:

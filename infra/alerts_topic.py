@@ -11,6 +11,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from infra.acknowledgements import acknowledge
+from infra.alarm import alarm_arn
 
 
 class AlertsTopic(sns.Topic):
@@ -23,9 +24,6 @@ class AlertsTopic(sns.Topic):
     def __init__(self, scope: Construct, *, key: kms.IKey, notify: Sequence[str]) -> None:
         super().__init__(scope, "Alerts", display_name="rerank-toolkit", master_key=key, enforce_ssl=True)
         stack = cdk.Stack.of(self)
-        alarms = stack.format_arn(
-            service="cloudwatch", resource="alarm", resource_name="*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
-        )
         self.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="AlarmsOfThisAccount",
@@ -34,7 +32,7 @@ class AlertsTopic(sns.Topic):
                 resources=[self.topic_arn],
                 conditions={
                     "StringEquals": {"aws:SourceAccount": stack.account},
-                    "ArnLike": {"aws:SourceArn": alarms},
+                    "ArnLike": {"aws:SourceArn": alarm_arn(stack, "*")},
                 },
             )
         )

@@ -10,6 +10,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
 
+from infra.alarm import alarm_arn
 from infra.alarm_rules import alarms_of, idle_names
 from infra.description import describe
 from infra.graphs import graphs_of
@@ -27,12 +28,7 @@ def add_dashboard(
 ) -> cloudwatch.CfnDashboard:
     stack = cdk.Stack.of(scope)
     alarms = [
-        stack.format_arn(
-            service="cloudwatch",
-            resource="alarm",
-            resource_name=name,
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
+        alarm_arn(stack, name)
         for name in (*(alarm.full_name for alarm in alarms_of(deployment)), *idle_names(deployment))
     ]
     body = dashboard_body(plan, deployment, alarms=alarms, log_group_name=log_group_name)

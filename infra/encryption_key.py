@@ -9,6 +9,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from infra.alarm import alarm_arn
+
 
 def encryption_key(scope: Construct) -> kms.Key:
     """A key of the account, rotated yearly.
@@ -56,15 +58,15 @@ def _log_groups(stack: cdk.Stack) -> iam.PolicyStatement:
 def _alarms(stack: cdk.Stack) -> iam.PolicyStatement:
     """Alarms write to encrypted topics in CloudWatch's name (SNS developer guide, "Enable compatibility between event
     sources from AWS services and encrypted topics")."""
-    alarms = stack.format_arn(
-        service="cloudwatch", resource="alarm", resource_name="*", arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME
-    )
     return iam.PolicyStatement(
         sid="AlarmsOfThisAccount",
         principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
         actions=["kms:Decrypt", "kms:GenerateDataKey*"],
         resources=["*"],
-        conditions={"StringEquals": {"aws:SourceAccount": stack.account}, "ArnLike": {"aws:SourceArn": alarms}},
+        conditions={
+            "StringEquals": {"aws:SourceAccount": stack.account},
+            "ArnLike": {"aws:SourceArn": alarm_arn(stack, "*")},
+        },
     )
 
 

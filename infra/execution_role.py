@@ -8,7 +8,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge, in_packs, wildcard_reasons
+from infra.acknowledgements import INLINE_POLICY, acknowledge, wildcard_reasons
 
 METRICS_NAMESPACE = "/aws/sagemaker/*"
 
@@ -48,7 +48,7 @@ class ExecutionRole(iam.Role):
                     "the first to SageMaker's namespaces"
                 ),
                 **wildcard_reasons(stack, wildcards or {}),
-                **in_packs("IAMNoInlinePolicy", "the policy is this role's alone and must go when it goes"),
+                **INLINE_POLICY,
             },
         )
 

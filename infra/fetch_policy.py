@@ -10,7 +10,7 @@ import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 
-from infra.acknowledgements import acknowledge, in_packs, wildcard_reasons
+from infra.acknowledgements import INLINE_POLICY, acknowledge, wildcard_reasons
 from infra.container import Container
 
 
@@ -43,6 +43,6 @@ def let_fetch(
         policy,
         {
             **wildcard_reasons(stack, {"*": "ecr:GetAuthorizationToken knows no resources", **wildcards}),
-            **in_packs("IAMNoInlinePolicy", "the policy is its role's alone and must go when it goes"),
+            **INLINE_POLICY,
         },
     )

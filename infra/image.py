@@ -54,9 +54,13 @@ class ContainerImage:
                 actions=["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
                 resources=[self.repository_arn],
             ),
-            # A token is the registry's, not a repository's: IAM knows no narrower resource.
-            iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
+            log_in(),
         ]
+
+
+def log_in() -> iam.PolicyStatement:
+    """To the registry, whose token it is and no repository's: IAM knows no narrower resource."""
+    return iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"])
 
 
 def _in_ecr(scope: Construct, image: Image) -> ContainerImage:

@@ -12,8 +12,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge, in_packs
+from infra.acknowledgements import INLINE_POLICY, acknowledge, in_packs
 from infra.execution_role import account_service, write_logs
+from infra.image import log_in
 from infra.image_repository import REPOSITORY
 from rerank_toolkit import __version__
 
@@ -51,8 +52,7 @@ def build_role(scope: cdk.Stack, source: s3_assets.Asset, repository_arn: str, l
             ],
             resources=[repository_arn],
         ),
-        # A token is the registry's, not a repository's: IAM knows no narrower resource.
-        iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]),
+        log_in(),
         write_logs([log_group_arn]),
     ]
     role = iam.Role(
@@ -66,7 +66,7 @@ def build_role(scope: cdk.Stack, source: s3_assets.Asset, repository_arn: str, l
         role,
         {
             "AwsSolutions-IAM5[Resource::*]": "ecr:GetAuthorizationToken knows no resources",
-            **in_packs("IAMNoInlinePolicy", "the policy is this role's alone and must go when it goes"),
+            **INLINE_POLICY,
         },
     )
     return role

@@ -8,7 +8,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge, in_packs
+from infra.acknowledgements import INLINE_POLICY, acknowledge, in_packs
 from infra.execution_role import account_service, write_logs
 from infra.foundation import environment
 from infra.log_group import log_group
@@ -129,7 +129,7 @@ class NetworkStack(cdk.Stack):
             assumed_by=account_service(self, "vpc-flow-logs"),
             inline_policies={"logs": iam.PolicyDocument(statements=[write_logs([group.attr_arn])])},
         )
-        acknowledge(role, in_packs("IAMNoInlinePolicy", "the policy is this role's alone and must go when it goes"))
+        acknowledge(role, INLINE_POLICY)
         ec2.CfnFlowLog(
             self,
             "FlowLog",

@@ -17,7 +17,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sagemaker as sagemaker
 from constructs import Construct
 
-from infra.alarm import Alarm
+from infra.alarm import Alarm, alarm_arn
 from infra.alarm_rules import component_alarms, rollback_alarms
 from infra.alarms import Alarms, add_silent_alarm
 from infra.endpoint import Endpoint
@@ -85,15 +85,7 @@ def look_at_alarms(stack: cdk.Stack, deployment: Deployment) -> list[iam.PolicyS
         if deployment.mode == "inference-component"
         else rollback_alarms(deployment, config_name="")
     )
-    arns = [
-        stack.format_arn(
-            service="cloudwatch",
-            resource="alarm",
-            resource_name=alarm.full_name,
-            arn_format=cdk.ArnFormat.COLON_RESOURCE_NAME,
-        )
-        for alarm in alarms
-    ]
+    arns = [alarm_arn(stack, alarm.full_name) for alarm in alarms]
     return [iam.PolicyStatement(actions=["cloudwatch:DescribeAlarms"], resources=arns)]
 
 

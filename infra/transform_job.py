@@ -16,7 +16,7 @@ from aws_cdk import aws_sagemaker as sagemaker
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
-from infra.acknowledgements import acknowledge, in_packs, wildcard_reasons
+from infra.acknowledgements import INLINE_POLICY, acknowledge, wildcard_reasons
 from infra.data_area import INPUT, OUTPUT, DataArea
 from infra.execution_role import account_service
 from infra.invoke_policy import start
@@ -237,7 +237,7 @@ def _role(scope: Construct, *, prefix: str, model_role: iam.IRole) -> iam.Role:
                     "*": "the delivery of logs is the account's, and knows no resources",
                 },
             ),
-            **in_packs("IAMNoInlinePolicy", "the policy is this role's alone and must go when it goes"),
+            **INLINE_POLICY,
         },
     )
     return role
