@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from infra.served import Served, is_package
 from rerank_toolkit.catalog.instances import find_instance
 
 GPU_AMI = "al2023-ami-sagemaker-inference-gpu-4-1"
@@ -18,6 +19,9 @@ SCRAPED = False
 embedded metrics already, and these would be another line of the bill, which no price of ours covers."""
 
 
-def ami_for(instance: str | None) -> str | None:
-    """The machine image that has to be named for a type; None where SageMaker's choice is good."""
-    return GPU_AMI if instance is not None and find_instance(instance).kind == "gpu" else None
+def ami_for(served: Served) -> str | None:
+    """The machine image that has to be named for what is served; None where SageMaker's choice is good, as for a
+    seller's image, which was made for it."""
+    if served.instance is None or is_package(served):
+        return None
+    return GPU_AMI if find_instance(served.instance).kind == "gpu" else None

@@ -130,7 +130,7 @@ def _empty_variant(deployment: Deployment, copy: Copy) -> sagemaker.CfnEndpointC
         variant_name=MAIN,
         instance_type=deployment.instance,
         initial_instance_count=copy.instances(deployment.count),
-        inference_ami_version=ami_for(deployment.instance),
+        inference_ami_version=ami_for(deployment),
         routing_config=ROUTING,
         managed_instance_scaling=sagemaker.CfnEndpointConfig.ManagedInstanceScalingProperty(
             status="ENABLED",

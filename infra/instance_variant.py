@@ -24,7 +24,7 @@ def instance_variant(
         initial_variant_weight=served.weight,
         initial_instance_count=served.count,
         instance_type=served.instance,
-        inference_ami_version=ami_for(served.instance),
+        inference_ami_version=ami_for(served),
         container_startup_health_check_timeout_in_seconds=served.startup_timeout_s,
         routing_config=ROUTING,
     )

@@ -172,7 +172,7 @@ def _variant(deployment: Deployment, served: Served, model: str) -> Request:
         if deployment.provisioned_concurrency:
             serverless["ProvisionedConcurrency"] = deployment.provisioned_concurrency
         return {**variant, "ServerlessConfig": serverless}
-    ami = ami_for(served.instance)
+    ami = ami_for(served)
     return {
         **variant,
         "InitialVariantWeight": served.weight,

@@ -14,10 +14,12 @@ from infra.checks import check_plan
 from infra.options import DEFAULT_PLAN, Options
 from infra.outputs import EXAMPLE
 from infra.plan import read_plan
-from rerank_toolkit.contracts.plan import Image, LocalArtifact
+from rerank_toolkit.contracts.plan import Image, LocalArtifact, ModelPackageArtifact
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "infra" / "test_templates"
 
+
+PACKAGE = ModelPackageArtifact(arn="arn:aws:sagemaker:us-east-1:123456789012:model-package/reranker-v2")
 
 WITHOUT_TAGS = {
     "AWS::ApplicationAutoScaling::ScalingPolicy",
@@ -97,9 +99,16 @@ def test_storage_is_encrypted_under_our_key_where_the_instance_takes_one(render,
     assert ("kms:CreateGrant" in json.dumps(template.one("AWS::IAM::Role"))) is has_key
 
 
-@pytest.mark.parametrize(("instance", "chosen"), [("ml.g4dn.xlarge", True), ("ml.c7i.xlarge", False)])
-def test_a_gpu_gets_a_driver_that_the_image_can_use(render, deployment, instance, chosen):
-    template = render(deployment(instance=instance))
+@pytest.mark.parametrize(
+    ("changes", "chosen"),
+    [
+        ({"instance": "ml.g4dn.xlarge"}, True),
+        ({"instance": "ml.c7i.xlarge"}, False),
+        ({"instance": "ml.g4dn.xlarge", "artifact": PACKAGE, "image": None}, False),
+    ],
+)
+def test_a_gpu_gets_a_driver_that_our_image_can_use(render, deployment, changes, chosen):
+    template = render(deployment(**changes))
     (variant,) = template.one("AWS::SageMaker::EndpointConfig")["ProductionVariants"]
     assert ("InferenceAmiVersion" in variant) is chosen
 
