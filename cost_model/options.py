@@ -80,6 +80,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         parts = [
             self.scaled.basis,
             self.scaled.interval,
+            self.scaled.among_others,
             self.speed.beyond,
             self.speed.part,
             f"memory: {self.memory.basis}",

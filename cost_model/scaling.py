@@ -83,6 +83,12 @@ class Scaled(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def among_others(self) -> str:
+        """What is left of that speed under load; empty where nothing was measured of it."""
+        share = self.engine_share
+        return "" if share == 1 else f"{share:.0%} of that speed among other requests (measured under saturation)"
+
+    @property
     def interval(self) -> str:
         """Such as "0.8 to 1.9 of it: its clock under load, …"; empty where nothing is uncertain."""
         told = [cause.name for cause in self.causes if cause.slow / cause.fast >= TOLD]

@@ -83,6 +83,8 @@ def test_an_idle_server_is_as_fast_as_its_law_whatever_its_share() -> None:
     assert idle[0] == pytest.approx(idle[1], rel=1e-3)
     assert busy[0] == pytest.approx(busy[1], rel=0.02)  # equally busy, with a fifth less work
     assert demand.work[1] == pytest.approx(demand.work[0] / 0.8)
+    assert "80% of that speed among other requests" in candidate(0.8).basis
+    assert "among other requests" not in candidate(1.0).basis
 
 
 @pytest.mark.parametrize("share", [0.8, 0.93])
