@@ -73,7 +73,6 @@ def _placed(widgets: Iterable[tuple[int, int, Widget]]) -> Iterator[Widget]:
 def _headline(plan: Plan, deployment: Deployment) -> str:
     expected = deployment.expected
     facts = [
-        f"- Plan: {plan.id}",
         f"- Workload: {plan.workload}",
         f"- Expected: p95 {_known(expected.p95_ms)} ms, {_known(expected.documents_per_second)} documents a second",
         f"- When an alarm rings: {plan.operations.runbook}",

@@ -1,4 +1,4 @@
-"""One line on what a stack runs and what it is expected to cost."""
+"""One line on what a stack runs, what it is expected to cost, and which plan says so."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ MOST_CHARACTERS = 512
 def describe(plan: Plan, deployment: Deployment) -> str:
     """ASCII, for CloudFormation keeps no more of a description."""
     first, *others = _parts(deployment)
-    price = _price(plan, deployment)
-    line = ", ".join([first, *others, price])
-    return line if len(line) <= MOST_CHARACTERS else f"{first}, {len(others)} variants beside it, {price}"
+    why = f"{_price(plan, deployment)}, plan {plan.id}"
+    line = ", ".join([first, *others, why])
+    return line if len(line) <= MOST_CHARACTERS else f"{first}, {len(others)} variants beside it, {why}"
 
 
 def monthly_cost(deployment: Deployment) -> str:

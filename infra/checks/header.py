@@ -19,13 +19,15 @@ MOST_STACK_CHARACTERS = 63
 SHARED_STACKS = (FOUNDATION, NETWORK, DATA, IMAGES)
 
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
-_TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}")
+_TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}", re.ASCII)
 
 
 def check_header(plan: Plan) -> Iterator[Fault]:
     if not _TAG_VALUE.fullmatch(plan.id):
         yield Fault(
-            "id", f"is {plan.id!r}; it becomes a tag, so expected 1 to 256 letters, digits, spaces or _ . : / = + @ -"
+            "id",
+            f"is {plan.id!r}; it becomes a tag and part of a description, so expected 1 to 256 ASCII letters, "
+            "digits, spaces or _ . : / = + @ -",
         )
     if not _REGION.fullmatch(plan.region):
         yield Fault("region", f"is {plan.region!r}; expected a region such as us-east-1")

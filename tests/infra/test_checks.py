@@ -221,7 +221,12 @@ def test_a_faulty_scaling_rule_is_refused_by_field(plan, deployment, scaling, fi
 
 @pytest.mark.parametrize(
     ("field", "changes"),
-    [("id", {"id": "plan #1"}), ("region", {"region": "Frankfurt"}), ("deployments", {"deployments": []})],
+    [
+        ("id", {"id": "plan #1"}),
+        ("id", {"id": "fr\u00fchling"}),
+        ("region", {"region": "Frankfurt"}),
+        ("deployments", {"deployments": []}),
+    ],
 )
 def test_a_faulty_header_is_refused_by_field(plan, deployment, field, changes):
     assert _fields(plan(deployment(), **changes)) == [field]

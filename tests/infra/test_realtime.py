@@ -101,7 +101,7 @@ def test_the_description_tells_who_gets_what(render, deployment, turbo, variant,
     assert split["Description"] == (
         "jina-reranker-v1-tiny-en (torch fp32) on 1 x ml.c7i.xlarge with 75.0% of the requests, "
         "jina-reranker-v1-turbo-en (torch fp32) on 1 x ml.c7i.xlarge with 25.0% of the requests, "
-        "expected $312.44 a month at prices of 2026-09-22"
+        "expected $312.44 a month at prices of 2026-09-22, plan spring"
     )
     assert "in its shadow jina-reranker-v1-base-en" in render(deployment(variants=[shadow]))["Description"]
 

@@ -57,7 +57,7 @@ def test_the_image_is_built_for_x86(plan, serverless, synthesise):
 def test_the_description_tells_memory_and_concurrency(render, serverless):
     assert render(serverless())["Description"] == (
         "jina-reranker-v1-tiny-en (torch fp32) serverless with 2048 MB, up to 20 at once, "
-        "expected $156.22 a month at prices of 2026-09-22"
+        "expected $156.22 a month at prices of 2026-09-22, plan spring"
     )
 
 

@@ -128,10 +128,10 @@ def test_the_model_cannot_reach_the_network(render, deployment):
 def test_the_description_tells_what_it_runs_and_costs(assembly):
     assert assembly.get_stack_by_name("RerankTinyCpu").template["Description"] == (
         "jina-reranker-v1-tiny-en (torch fp32) on 1 to 4 x ml.c7i.xlarge, "
-        "expected $156.22 a month at prices of 2026-09-22"
+        "expected $156.22 a month at prices of 2026-09-22, plan spring"
     )
     assert assembly.get_stack_by_name("RerankTinyGpu").template["Description"] == (
-        "jina-reranker-v1-tiny-en (torch fp16) on 1 x ml.g5.xlarge, monthly cost unknown"
+        "jina-reranker-v1-tiny-en (torch fp16) on 1 x ml.g5.xlarge, monthly cost unknown, plan spring"
     )
 
 
