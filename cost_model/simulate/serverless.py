@@ -89,7 +89,7 @@ def hold(arrivals: Array, service: Array, endpoint: Serverless, *, start_s: floa
     A request takes a provisioned unit, else the container that was used last, else a new one; with `concurrency`
     requests under way it is refused. `warm` containers are idle since the beginning.
     """
-    wait, cold, unit = np.zeros(len(arrivals)), np.zeros(len(arrivals), bool), np.zeros(len(arrivals), bool)
+    wait, cold, unit = [0.0] * len(arrivals), [False] * len(arrivals), [False] * len(arrivals)
     ends: list[tuple[float, bool]] = []
     idle = deque([float(arrivals[0])] * warm)  # since when, the longest first
     free_units = endpoint.provisioned
@@ -113,6 +113,6 @@ def hold(arrivals: Array, service: Array, endpoint: Serverless, *, start_s: floa
         else:
             cold[number] = True
             wait[number] = start_s
-        heapq.heappush(ends, (now + wait[number] + seconds, bool(unit[number])))
+        heapq.heappush(ends, (now + wait[number] + seconds, unit[number]))
     busy = sum(not was_unit for _, was_unit in ends)
-    return Served(wait=wait, cold=cold, unit=unit, warm=len(idle) + busy)
+    return Served(wait=np.array(wait), cold=np.array(cold, bool), unit=np.array(unit, bool), warm=len(idle) + busy)
