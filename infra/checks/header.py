@@ -18,6 +18,9 @@ MOST_STACK_CHARACTERS = 63
 
 SHARED_STACKS = (FOUNDATION, NETWORK, DATA, IMAGES)
 
+BOOTSTRAP_STACK = "CDKToolkit"
+"""What `cdk bootstrap` made, unless it was told another name; a deploy under that name would take its place."""
+
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d")
 _TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,256}", re.ASCII)
 
@@ -41,6 +44,8 @@ def check_stacks(plan: Plan) -> Iterator[Fault]:
         field, name = f"deployments[{index}].stack", deployment.stack
         if name in SHARED_STACKS:
             yield Fault(field, f"is {name!r}, the name of a stack that all endpoints share; take another")
+        if name == BOOTSTRAP_STACK:
+            yield Fault(field, f"is {name!r}, the stack that `cdk bootstrap` made and each deploy needs; take another")
         if (claimed := times[_as_sagemaker_compares(name)]) > 1:
             yield Fault(
                 field, f"is {name!r}, which {claimed} deployments claim, capitals left aside; each needs its own"

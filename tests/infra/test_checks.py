@@ -36,6 +36,7 @@ def test_the_plan_that_ships_is_sound():
     [
         ("model", {"model": "jina-reranker-v9"}),
         ("stack", {"stack": "RerankFoundation"}),
+        ("stack", {"stack": "CDKToolkit"}),
         ("stack", {"stack": "R" * 64}),
         ("stack", {"stack": "Rerank-"}),
         ("instance", {"instance": None}),
