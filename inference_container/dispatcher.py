@@ -143,14 +143,16 @@ class Dispatcher:
             with self._changed:
                 self._forget(job)
 
-    def foresee(self, tokens: int, flops: float, longest_flops: float, *, found: str, deadline: float) -> None:
+    def foresee(
+        self, tokens: int, flops: float, longest_flops: float, *, found: str, partial: bool, deadline: float
+    ) -> None:
         """Raises Refused if a request could not be taken that has at least so much work, that of its longest document
-        included; `found` says in words whose tokens that is."""
+        included; `found` says in words whose tokens that is, `partial` that there is more of it."""
         now = time.monotonic()
         with self._changed:
             refusal = self._scheduler.refusal(tokens, flops, longest_flops, now=now, deadline=deadline)
             if refusal:
-                raise self._explain(refusal, found, deadline - now)
+                raise self._explain(refusal, found, deadline - now, partial=partial)
 
     def close(self, reason: str, *, timeout_s: float) -> None:
         """Fails whatever is left with NotReady(reason) and stops the threads, waiting so long for batches in compute.
@@ -176,8 +178,10 @@ class Dispatcher:
             self._note_queue()
             self._changed.notify_all()
 
-    def _explain(self, refusal: Refusal, found: str, left_s: float) -> Refused:
-        estimate = "" if refusal.estimate_s is None else f"; it would take about {refusal.estimate_s:.1f} s"
+    def _explain(self, refusal: Refusal, found: str, left_s: float, *, partial: bool = False) -> Refused:
+        """partial: the estimate is for a part of the request."""
+        about = "more than" if partial else "about"
+        estimate = "" if refusal.estimate_s is None else f"; it would take {about} {refusal.estimate_s:.1f} s"
         kind: type[Refused]
         match refusal.reason:
             case "too_large":

@@ -156,6 +156,7 @@ class RerankService:
             encoded.total_flops,
             encoded.longest_flops,
             found=f"{documents} have {encoded.tokens:,} tokens with the query",
+            partial=read < count,
             deadline=deadline,
         )
         if self._tokens_read > self._settings.max_queued_tokens:
