@@ -7,13 +7,13 @@ import io
 import json
 import math
 import re
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .command import rerank_cost
 
 PROFILES = str(Path(__file__).with_name("profiles"))
 
@@ -37,23 +37,6 @@ USAGE = {
 }
 
 
-def rerank(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rerank_toolkit.cli", "cost", *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={
-            "PATH": "/usr/bin:/bin",
-            "NO_COLOR": "1",
-            "COLUMNS": "80",
-            "PYTHONIOENCODING": "utf-8",
-            "RERANK_PRICES": "/nowhere",  # what ships, whatever was refreshed on this machine
-        },
-    )
-
-
 def undated(document: dict[str, Any]) -> dict[str, Any]:
     """Without what passes with time."""
     prices = {name: value for name, value in document["prices"].items() if name not in ("age_days", "warning")}
@@ -68,7 +51,7 @@ def usage(tmp_path: Path) -> str:
 
 
 def test_estimate_as_a_table(usage, snapshot):
-    done = rerank("estimate", usage)
+    done = rerank_cost("estimate", usage)
 
     assert done.returncode == 0
     assert done.stdout == snapshot
@@ -76,14 +59,14 @@ def test_estimate_as_a_table(usage, snapshot):
 
 
 def test_estimate_as_json(usage, snapshot):
-    done = rerank("estimate", usage, "--json")
+    done = rerank_cost("estimate", usage, "--json")
 
     assert done.returncode == 0
     assert undated(json.loads(done.stdout)) == snapshot
 
 
 def test_estimate_as_csv_holds_the_whole_basis(usage):
-    rows = list(csv.DictReader(io.StringIO(rerank("estimate", usage, "--format", "csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(rerank_cost("estimate", usage, "--format", "csv").stdout)))
 
     assert rows[0]["Item"] == "realtime"
     assert rows[1]["Basis"] == "published: AWS Price List 2026-09-22"
@@ -94,7 +77,7 @@ def test_faults_of_a_usage_file_are_all_told_and_end_with_2(tmp_path):
     path = tmp_path / "usage.json"
     path.write_text('{"items": [{"kind": "realtime", "instance": "ml.m5.xlarge"}, {"kind": "nothing"}], "regoin": "x"}')
 
-    done = rerank("estimate", str(path))
+    done = rerank_cost("estimate", str(path))
 
     assert done.returncode == 2
     assert done.stdout == ""
@@ -106,14 +89,14 @@ def test_an_absurd_quantity_is_priced_all_the_same(tmp_path):
     path = tmp_path / "usage.json"
     path.write_text('{"items": [{"kind": "realtime", "instance": "ml.m5.xlarge", "hours": 1e60}]}')
 
-    done = rerank("estimate", str(path))
+    done = rerank_cost("estimate", str(path))
 
     assert done.returncode == 0
     assert done.stdout.splitlines()[-2].split()[1].startswith("230,000,000")
 
 
 def test_a_usage_file_that_is_not_there_ends_with_2(tmp_path):
-    done = rerank("estimate", str(tmp_path / "none.json"))
+    done = rerank_cost("estimate", str(tmp_path / "none.json"))
 
     assert done.returncode == 2
     assert "can't be read" in done.stderr
@@ -140,7 +123,7 @@ def ms(time: str) -> float:
 
 
 def test_compare_as_a_table(snapshot):
-    done = rerank("compare", "--profiles", PROFILES, "--model", "tiny", "--model", "base", "--model", "minilm-l12")
+    done = rerank_cost("compare", "--profiles", PROFILES, "--model", "tiny", "--model", "base", "--model", "minilm-l12")
 
     assert done.returncode == 0
     assert without_times(done.stdout) == snapshot
@@ -150,7 +133,7 @@ def test_compare_as_a_table(snapshot):
 def test_response_times_in_the_table_are_those_of_the_choice_and_what_breaks_the_limit_is_marked():
     asked = ("compare", "--profiles", PROFILES, "--model", "tiny", "--model", "base", "--max-p95-ms", "900")
 
-    table, document = rerank(*asked), json.loads(rerank(*asked, "--json").stdout)
+    table, document = rerank_cost(*asked), json.loads(rerank_cost(*asked, "--json").stdout)
 
     rows = {line: TIMES.search(line) for line in table.stdout.splitlines() if TIMES.search(line)}
     assert len(rows) >= 8
@@ -166,7 +149,7 @@ def test_response_times_in_the_table_are_those_of_the_choice_and_what_breaks_the
 
 
 def test_compare_as_json(snapshot):
-    done = rerank(
+    done = rerank_cost(
         *("compare", "--profiles", PROFILES, "--model", "tiny", "--instance", "ml.c6i.*large"),
         *("--mode", "realtime", "--max-p95-ms=3000", "--json"),
     )
@@ -187,8 +170,8 @@ def test_compare_as_json(snapshot):
 
 
 def test_compare_shows_all_rows_on_request():
-    few = rerank("compare", "--profiles", PROFILES, "--model", "tiny", "--format", "csv")
-    all_ = rerank("compare", "--profiles", PROFILES, "--model", "tiny", "--format", "csv", "--top", "0")
+    few = rerank_cost("compare", "--profiles", PROFILES, "--model", "tiny", "--format", "csv")
+    all_ = rerank_cost("compare", "--profiles", PROFILES, "--model", "tiny", "--format", "csv", "--top", "0")
 
     kinds = 5  # real-time on CPU and GPU, serverless, offline, elsewhere
     assert 1 + kinds <= len(few.stdout.splitlines()) <= 1 + kinds + 1  # and the runner-up
@@ -196,13 +179,15 @@ def test_compare_shows_all_rows_on_request():
 
 
 def test_what_is_shown_is_simulated():
-    few = rerank("compare", "--profiles", PROFILES, "--model", "tiny", "--mode", "realtime", "--mode", "serverless")
+    few = rerank_cost(
+        "compare", "--profiles", PROFILES, "--model", "tiny", "--mode", "realtime", "--mode", "serverless"
+    )
 
     assert "rows by simulation\n" in few.stdout
 
 
 def test_compare_sorts_by_what_is_asked():
-    sorted_ = rerank("compare", "--profiles", PROFILES, "--format", "csv", "--sort", "cost", "--mode", "realtime")
+    sorted_ = rerank_cost("compare", "--profiles", PROFILES, "--format", "csv", "--sort", "cost", "--mode", "realtime")
 
     costs = [float(row["$/month"].replace(",", "")) for row in csv.DictReader(io.StringIO(sorted_.stdout))]
     assert costs == sorted(costs)
@@ -210,7 +195,7 @@ def test_compare_sorts_by_what_is_asked():
 
 
 def test_compare_filters_by_engine_precision_and_region():
-    done = rerank(
+    done = rerank_cost(
         *("compare", "--profiles", PROFILES, "--model", "tiny", "--engine", "torch", "--dtype", "fp16"),
         *("--region", "us-east-1", "--region", "eu-west-1", "--mode", "realtime", "--json"),
     )
@@ -224,7 +209,7 @@ def test_compare_reads_a_workload(tmp_path):
     path = tmp_path / "workload.toml"
     path.write_text('name = "mine"\nrequests_per_second = 0.2\ndocuments_per_request = 10\ntokens_per_document = 80\n')
 
-    done = rerank("compare", "--profiles", PROFILES, "--model", "tiny", "--workload", str(path), "--json")
+    done = rerank_cost("compare", "--profiles", PROFILES, "--model", "tiny", "--workload", str(path), "--json")
 
     document = json.loads(done.stdout)
     assert document["workload"]["name"] == "mine"
@@ -235,7 +220,7 @@ def test_faults_of_a_workload_are_all_told(tmp_path):
     path = tmp_path / "workload.toml"
     path.write_text("requests_per_second = -1\ndocuments_per_request = 0\nspeed = 3\n")
 
-    done = rerank("compare", "--workload", str(path))
+    done = rerank_cost("compare", "--workload", str(path))
 
     assert done.returncode == 2
     for part in ("requests_per_second", "documents_per_request", "tokens_per_document: is missing", "speed"):
@@ -247,7 +232,7 @@ def test_a_workload_without_end_is_refused(tmp_path, value):
     path = tmp_path / "workload.toml"
     path.write_text(f"requests_per_second = {value}\ndocuments_per_request = 10\ntokens_per_document = 80\n")
 
-    done = rerank("compare", "--workload", str(path))
+    done = rerank_cost("compare", "--workload", str(path))
 
     assert done.returncode == 2
     assert "requests_per_second" in done.stderr
@@ -257,7 +242,7 @@ def test_a_workload_that_is_not_toml_is_told(tmp_path):
     path = tmp_path / "workload.toml"
     path.write_text("requests_per_second = = 1\n")
 
-    done = rerank("compare", "--workload", str(path))
+    done = rerank_cost("compare", "--workload", str(path))
 
     assert done.returncode == 2
     assert "is not TOML" in done.stderr
@@ -265,7 +250,7 @@ def test_a_workload_that_is_not_toml_is_told(tmp_path):
 
 def test_all_unknown_names_are_told_at_once():
     names = ("--model", "x", "--model", "y", "--region", "mars-1", "--instance", "ml.zz*")
-    done = rerank("compare", *names, "--top=-1", "--max-p95-ms=-5")
+    done = rerank_cost("compare", *names, "--top=-1", "--max-p95-ms=-5")
 
     assert done.returncode == 2
     for part in ("'x'", "'y'", "'mars-1'", "'ml.zz*'", "--top: is -1", "--max-p95-ms: is -5"):
@@ -273,14 +258,14 @@ def test_all_unknown_names_are_told_at_once():
 
 
 def test_an_instance_pattern_and_serverless_exclude_each_other():
-    done = rerank("compare", "--mode", "serverless", "--instance", "ml.c6i.*")
+    done = rerank_cost("compare", "--mode", "serverless", "--instance", "ml.c6i.*")
 
     assert done.returncode == 2
     assert "leave one out" in done.stderr
 
 
 def test_a_floor_is_given_in_one_form():
-    done = rerank("compare", "--min-beir", "50", "--min-quality", "50")
+    done = rerank_cost("compare", "--min-beir", "50", "--min-quality", "50")
 
     assert done.returncode == 2
     assert "--min-beir: is --min-quality for one metric; leave one out" in done.stderr
@@ -296,7 +281,7 @@ def test_a_floor_is_given_in_one_form():
     ],
 )
 def test_nothing_within_the_limits_ends_with_3_and_still_shows_the_options(limit, told):
-    done = rerank("compare", "--profiles", PROFILES, "--model", "tiny", *limit)
+    done = rerank_cost("compare", "--profiles", PROFILES, "--model", "tiny", *limit)
 
     assert done.returncode == 3
     assert "ml.g4dn.xlarge" in done.stdout
@@ -304,7 +289,7 @@ def test_nothing_within_the_limits_ends_with_3_and_still_shows_the_options(limit
 
 
 def test_without_profiles_nothing_can_be_ranked(tmp_path):
-    done = rerank("compare", "--profiles", str(tmp_path), "--model", "tiny")
+    done = rerank_cost("compare", "--profiles", str(tmp_path), "--model", "tiny")
 
     assert done.returncode == 3
     assert "rerank bench record" in done.stderr
@@ -312,7 +297,7 @@ def test_without_profiles_nothing_can_be_ranked(tmp_path):
 
 @pytest.mark.parametrize("command", ["compare", "breakeven", "plan", "diff", "whatif", "estimate"])
 def test_help(command, snapshot):
-    ours, _, _ = rerank(command, "--help").stdout.partition("╭─ Global options")
+    ours, _, _ = rerank_cost(command, "--help").stdout.partition("╭─ Global options")
 
     assert ours == snapshot
 
@@ -322,7 +307,7 @@ def test_marks_in_the_table_are_explained_below_it(tmp_path):
     path.write_text("requests_per_second = 0.1\ndocuments_per_request = 100\ntokens_per_document = 400\n")
     models = ("--model", "tiny", "--model", "minilm-l12", "--mode", "realtime", "--instance", "ml.c6i.8xlarge")
 
-    done = rerank("compare", "--workload", str(path), "--profiles", PROFILES, *models)
+    done = rerank_cost("compare", "--workload", str(path), "--profiles", PROFILES, *models)
 
     lines = [line.rstrip() for line in done.stdout.splitlines() if " ml.c6i.8xlarge " in line]
     assert any(" tiny " in line and line.endswith("scaled †") for line in lines)
@@ -338,7 +323,7 @@ def test_an_estimate_that_misses_a_price_says_at_least(tmp_path):
         '{"kind": "data", "gb_in": 1}]}'
     )
 
-    done = rerank("estimate", str(path))
+    done = rerank_cost("estimate", str(path))
 
     assert done.returncode == 0
     assert "≥4.00" in done.stdout.splitlines()[-2]
@@ -350,8 +335,8 @@ def test_an_estimate_that_misses_a_price_says_at_least(tmp_path):
 def test_a_plan_is_written_with_what_to_type_next(tmp_path):
     plan = tmp_path / "plan.json"
 
-    first = rerank("plan", "--profiles", PROFILES, "--model", "tiny", "--out", str(plan))
-    again = rerank("plan", "--profiles", PROFILES, "--model", "base", "--diff", str(plan), "--json")
+    first = rerank_cost("plan", "--profiles", PROFILES, "--model", "tiny", "--out", str(plan))
+    again = rerank_cost("plan", "--profiles", PROFILES, "--model", "base", "--diff", str(plan), "--json")
 
     assert first.returncode == again.returncode == 0
     (deployment,) = json.loads(plan.read_text())["deployments"]
@@ -373,8 +358,8 @@ def test_a_file_that_is_no_plan_stays_as_it_is(tmp_path):
     mine = tmp_path / "notes.json"
     mine.write_text("mine")
 
-    written = rerank("plan", "--profiles", PROFILES, "--model", "tiny", "--out", str(mine))
-    compared = rerank("plan", "--profiles", PROFILES, "--model", "tiny", "--diff", str(mine))
+    written = rerank_cost("plan", "--profiles", PROFILES, "--model", "tiny", "--out", str(mine))
+    compared = rerank_cost("plan", "--profiles", PROFILES, "--model", "tiny", "--diff", str(mine))
 
     assert written.returncode == compared.returncode == 2
     assert "it would be written over" in written.stderr
@@ -383,7 +368,7 @@ def test_a_file_that_is_no_plan_stays_as_it_is(tmp_path):
 
 
 def test_a_plan_is_for_what_infra_deploys():
-    done = rerank("plan", "--mode", "lambda", "--model", "nobody")
+    done = rerank_cost("plan", "--mode", "lambda", "--model", "nobody")
 
     assert done.returncode == 2
     assert "--mode: is lambda; a plan is for realtime or autoscaled or serverless or provisioned" in done.stderr
@@ -391,7 +376,7 @@ def test_a_plan_is_for_what_infra_deploys():
 
 
 def test_a_plan_of_nothing_ends_with_3(tmp_path):
-    done = rerank("plan", "--profiles", PROFILES, "--max-p95-ms", "0.1", "--out", str(tmp_path / "plan.json"))
+    done = rerank_cost("plan", "--profiles", PROFILES, "--max-p95-ms", "0.1", "--out", str(tmp_path / "plan.json"))
 
     assert done.returncode == 3
     assert not (tmp_path / "plan.json").exists()
@@ -401,7 +386,7 @@ def test_breakeven_as_table_and_as_json():
     asked = (*("breakeven", "--profiles", PROFILES, "--model", "tiny", "--model", "base", "--max-p95-ms", "10000"),)
     narrow = ("--instance", "ml.c7i.*", "--to", "300000")
 
-    table, document = rerank(*asked, *narrow), rerank(*asked, *narrow, "--json")
+    table, document = rerank_cost(*asked, *narrow), rerank_cost(*asked, *narrow, "--json")
 
     assert table.returncode == 0
     assert "edges are exact to the request" in table.stdout
@@ -412,8 +397,8 @@ def test_breakeven_as_table_and_as_json():
 
 
 def test_breakeven_without_an_answer_or_a_range():
-    none = rerank("breakeven", "--profiles", PROFILES, "--model", "tiny", "--max-p95-ms", "0.1", "--to", "2000")
-    empty = rerank("breakeven", "--from", "10", "--to", "5")
+    none = rerank_cost("breakeven", "--profiles", PROFILES, "--model", "tiny", "--max-p95-ms", "0.1", "--to", "2000")
+    empty = rerank_cost("breakeven", "--from", "10", "--to", "5")
 
     assert none.returncode == 3
     assert empty.returncode == 2
@@ -421,7 +406,7 @@ def test_breakeven_without_an_answer_or_a_range():
 
 
 def test_whatif_tells_before_and_after():
-    done = rerank(
+    done = rerank_cost(
         *("whatif", "--profiles", PROFILES, "--model", "tiny", "--mode", "realtime", "--max-p95-ms", "2000"),
         *("--traffic", "10", "--discount", "0.3", "--to-region", "eu-west-1"),
     )
@@ -436,8 +421,8 @@ def test_whatif_tells_before_and_after():
 
 
 def test_whatif_without_a_change_or_with_a_wrong_one():
-    none, wrong = rerank("whatif"), rerank("whatif", "--traffic", "-1", "--model", "nobody")
-    region = rerank("whatif", "--to-region", "mars-1")
+    none, wrong = rerank_cost("whatif"), rerank_cost("whatif", "--traffic", "-1", "--model", "nobody")
+    region = rerank_cost("whatif", "--to-region", "mars-1")
 
     assert none.returncode == wrong.returncode == region.returncode == 2
     assert "name one by --traffic" in none.stderr
@@ -447,7 +432,7 @@ def test_whatif_without_a_change_or_with_a_wrong_one():
 
 
 def test_whatif_to_what_nothing_keeps_ends_with_3():
-    done = rerank("whatif", "--profiles", PROFILES, "--model", "tiny", "--p95-ms", "0.1")
+    done = rerank_cost("whatif", "--profiles", PROFILES, "--model", "tiny", "--p95-ms", "0.1")
 
     assert done.returncode == 3
     assert "the limit is 0.1 ms" in done.stderr

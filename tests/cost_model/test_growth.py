@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ from cost_model.verdicts import meets
 from cost_model.workload import Growth, Workload
 from rerank_toolkit.catalog.models import find_model
 from rerank_toolkit.contracts.errors import InvalidInput
+
+from .command import rerank_cost
 
 PRICES = load_prices()
 PROFILES = Path(__file__).with_name("profiles")
@@ -127,15 +128,8 @@ def test_a_month_is_counted_from_now_whatever_month_it_is_asked_in():
 # The commands.
 
 
-def rerank(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rerank_toolkit.cli", "cost", *words, "--profiles", str(PROFILES), "--model", "tiny"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={"PATH": "/usr/bin:/bin", "NO_COLOR": "1", "PYTHONIOENCODING": "utf-8", "RERANK_PRICES": "/nowhere"},
-    )
+def of_tiny(*words: str) -> subprocess.CompletedProcess[str]:
+    return rerank_cost(*words, "--profiles", str(PROFILES), "--model", "tiny")
 
 
 @pytest.fixture
@@ -151,7 +145,7 @@ def growing(tmp_path: Path) -> str:
 def test_a_plan_tells_until_when_it_lasts_and_what_comes_then(growing):
     words = ("plan", "--workload", growing, "--instance", "ml.c7i.2xlarge", "--mode", "realtime")
 
-    table, document = rerank(*words), json.loads(rerank(*words, "--json").stdout)
+    table, document = of_tiny(*words), json.loads(of_tiny(*words, "--json").stdout)
 
     growth = document["growth"]
     assert f"as traffic grows its room lasts until month {growth['lasts_until_month']}" in table.stdout
@@ -162,7 +156,7 @@ def test_a_plan_tells_until_when_it_lasts_and_what_comes_then(growing):
 def test_a_plan_for_a_month_is_sized_for_it(growing):
     words = ("plan", "--workload", growing, "--instance", "ml.c7i.2xlarge", "--mode", "realtime", "--json")
 
-    now, then = (json.loads(rerank(*words, *month).stdout) for month in ((), ("--month", "24")))
+    now, then = (json.loads(of_tiny(*words, *month).stdout) for month in ((), ("--month", "24")))
 
     assert then["plan"]["deployments"][0]["count"] == now["growth"]["kept"]["count"]
     assert then["growth"] is None
@@ -173,7 +167,7 @@ def test_what_if_traffic_grows():
     words = ("whatif", "--growth", "10", "--months", "6", "--instance", "ml.c7i.2xlarge", "--mode", "realtime")
     limit = ("--max-p95-ms", "4000")
 
-    table, document = rerank(*words, *limit), json.loads(rerank(*words, *limit, "--json").stdout)
+    table, document = of_tiny(*words, *limit), json.loads(of_tiny(*words, *limit, "--json").stdout)
 
     assert document["after"]["workload"]["requests_per_second"] == pytest.approx(1.1**6)
     assert "what is chosen before has room until month " in table.stdout
@@ -181,7 +175,7 @@ def test_what_if_traffic_grows():
 
 
 def test_the_workloads_own_growth_is_asked_about_by_months_alone(growing):
-    done = rerank("whatif", "--months", "12", "--workload", growing, "--instance", "ml.c7i.2xlarge", "--json")
+    done = of_tiny("whatif", "--months", "12", "--workload", growing, "--instance", "ml.c7i.2xlarge", "--json")
 
     document = json.loads(done.stdout)
     assert document["after"]["workload"]["requests_per_second"] == pytest.approx(2 * 1.15**12)
@@ -199,7 +193,7 @@ def test_the_workloads_own_growth_is_asked_about_by_months_alone(growing):
     ],
 )
 def test_what_makes_no_sense_ends_with_2(words, fault):
-    done = rerank(*words)
+    done = of_tiny(*words)
 
     assert done.returncode == 2
     assert fault in done.stderr

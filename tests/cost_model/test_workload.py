@@ -33,6 +33,8 @@ from rerank_toolkit.contracts.documents import NewerSchema
 from rerank_toolkit.contracts.errors import InvalidInput
 from rerank_toolkit.contracts.usage import SavingsPlan
 
+from .command import rerank_cost
+
 GUIDE = Path(__file__).parents[2] / "docs" / "workload.md"
 
 FLAT = 'name = "mine"\nrequests_per_second = 2\ndocuments_per_request = 10\ntokens_per_document = 80\n'
@@ -316,23 +318,12 @@ def test_the_guide_has_every_field(struct):
 # The command.
 
 
-def rerank(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "rerank_toolkit.cli", "cost", "workload", *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={"PATH": "/usr/bin:/bin", "NO_COLOR": "1", "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"},
-    )
-
-
 def test_the_command_shows_what_was_measured(tmp_path, snapshot):
     trace(tmp_path)
     sample(tmp_path)
     path = write(tmp_path, 'name = "mine"\nsample = "requests.jsonl"\narrivals.trace = "trace.csv"\nmax_p95_ms = 300\n')
 
-    done = rerank(str(path))
+    done = rerank_cost("workload", str(path))
 
     assert done.returncode == 0
     assert done.stdout == snapshot
@@ -340,7 +331,7 @@ def test_the_command_shows_what_was_measured(tmp_path, snapshot):
 
 
 def test_the_command_as_json(tmp_path):
-    done = rerank(str(write(tmp_path, EVERYTHING)), "--month", "3", "--json")
+    done = rerank_cost("workload", str(write(tmp_path, EVERYTHING)), "--month", "3", "--json")
 
     document: dict[str, Any] = json.loads(done.stdout)
     assert set(document) == {"version", "generated_at", "month", "workload", "figures", "trace", "sample", "notes"}
@@ -354,7 +345,7 @@ def test_the_command_as_json(tmp_path):
 
 
 def test_the_command_tells_faults(tmp_path):
-    done = rerank(str(write(tmp_path, "requests_per_second = 0\n")))
+    done = rerank_cost("workload", str(write(tmp_path, "requests_per_second = 0\n")))
 
     assert done.returncode == 2
     assert done.stdout == ""
@@ -364,7 +355,7 @@ def test_the_command_tells_faults(tmp_path):
 
 @pytest.mark.parametrize(("month", "told"), [("2", "the workload doesn't grow"), ("99", "expected 0 for now to 60")])
 def test_a_month_that_makes_no_sense(month, told):
-    done = rerank("--month", month)
+    done = rerank_cost("workload", "--month", month)
 
     assert done.returncode == 2
     assert told in " ".join(done.stderr.split())

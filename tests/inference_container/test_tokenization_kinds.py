@@ -119,17 +119,17 @@ class Compared:
     def __init__(self, tokenizer: Tokenizer) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
-        self.library = tokenizer
+        self.reference = tokenizer
         self.ours = PairTokenizer(Tokenizer.from_str(tokenizer.to_str()), max_tokens=512, type_ids=True)
 
     def assert_same(self, query: str, documents: list[str], max_tokens: int, direction: TruncationDirection) -> None:
         self.ours.max_tokens = max_tokens
         encoded = self.ours.encode(query, documents, truncation_direction=direction)
-        self.library.no_truncation()
-        full = [len(self.library.encode(query, document).ids) for document in documents]
-        self.library.enable_truncation(max_tokens, strategy="only_second", direction=direction)
+        self.reference.no_truncation()
+        full = [len(self.reference.encode(query, document).ids) for document in documents]
+        self.reference.enable_truncation(max_tokens, strategy="only_second", direction=direction)
         for index, document in enumerate(documents):
-            expected = self.library.encode(query, document)
+            expected = self.reference.encode(query, document)
             assert encoded.ids[index].tolist() == expected.ids
             assert encoded.type_ids[index].tolist() == expected.type_ids
             assert encoded.truncated[index] == (full[index] > max_tokens)

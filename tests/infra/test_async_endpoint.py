@@ -12,6 +12,8 @@ from infra.checks import check_plan
 from infra.outputs import EXAMPLE
 from rerank_toolkit.contracts.plan import Expectation
 
+from .intrinsics import as_text
+
 TOPIC = "AWS::SNS::Topic"
 
 
@@ -23,27 +25,11 @@ def asynchronous(deployment):
     return make
 
 
-def _text(value):
-    """What CloudFormation will put together, references in angle brackets."""
-    match value:
-        case str():
-            return value
-        case {"Fn::Join": [separator, parts]}:
-            return separator.join(_text(part) for part in parts)
-        case {"Fn::GetAtt": [name, attribute]}:
-            return f"<{name}.{attribute}>"
-        case {"Fn::ImportValue": name}:
-            return "<bucket>" if "Bucket" in name else "<key>"
-        case {"Ref": name}:
-            return f"<{name}>"
-    raise AssertionError(value)
-
-
 def test_answers_and_failures_go_to_folders_of_its_own_under_our_key(render, asynchronous):
     config = render(asynchronous()).one("AWS::SageMaker::EndpointConfig")["AsyncInferenceConfig"]["OutputConfig"]
-    assert _text(config["S3OutputPath"]) == "s3://<bucket>/RerankQueue/output/"
-    assert _text(config["S3FailurePath"]) == "s3://<bucket>/RerankQueue/failures/"
-    assert _text(config["KmsKeyId"]) == "<key>"
+    assert as_text(config["S3OutputPath"]) == "s3://<bucket>/RerankQueue/output/"
+    assert as_text(config["S3FailurePath"]) == "s3://<bucket>/RerankQueue/failures/"
+    assert as_text(config["KmsKeyId"]) == "<key>"
 
 
 def test_one_topic_tells_of_answers_and_another_of_failures(render, asynchronous):
@@ -54,7 +40,7 @@ def test_one_topic_tells_of_answers_and_another_of_failures(render, asynchronous
         name for name, resource in template["Resources"].items() if resource["Type"] == TOPIC
     }
     for topic in template.resources(TOPIC):
-        assert _text(topic["Properties"]["KmsMasterKeyId"]) == "<key>"
+        assert as_text(topic["Properties"]["KmsMasterKeyId"]) == "<key>"
     # Whoever says nothing secure is refused.
     for policy in template.resources("AWS::SNS::TopicPolicy"):
         (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
@@ -93,7 +79,7 @@ def test_the_command_brings_a_body_and_queues_it(render, asynchronous):
     outputs = render(asynchronous(environment={"RERANK_TIME_LIMIT_S": "1800"}))["Outputs"]
     body, upload, invoke = (
         shlex.split(part)
-        for command in [_text(outputs["InvokeCommand"]["Value"])]
+        for command in [as_text(outputs["InvokeCommand"]["Value"])]
         for part in [command.partition(" | ")[0], *command.partition(" | ")[2].split(" && ")]
     )
     assert json.loads(body[1]) == EXAMPLE
@@ -103,7 +89,7 @@ def test_the_command_brings_a_body_and_queues_it(render, asynchronous):
     assert invoke[invoke.index("--input-location") + 1] == location
     assert invoke[invoke.index("--endpoint-name") + 1] == "RerankQueue"
     assert invoke[invoke.index("--invocation-timeout-seconds") + 1] == "1800"
-    assert _text(outputs["InputPrefix"]["Value"]) == "s3://<bucket>/RerankQueue/input/"
+    assert as_text(outputs["InputPrefix"]["Value"]) == "s3://<bucket>/RerankQueue/input/"
 
 
 @pytest.mark.parametrize(

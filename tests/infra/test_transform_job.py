@@ -13,6 +13,8 @@ from infra.outputs import EXAMPLE
 from infra.transform_job import job_prefix
 from rerank_toolkit.contracts.plan import ModelPackageArtifact, S3Artifact
 
+from .intrinsics import as_text
+
 MACHINE = "AWS::StepFunctions::StateMachine"
 JOB_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 """TransformJobName in SageMaker's service model."""
@@ -26,23 +28,8 @@ def job(deployment):
     return make
 
 
-def _text(value):
-    match value:
-        case str():
-            return value
-        case {"Fn::Join": [separator, parts]}:
-            return separator.join(_text(part) for part in parts)
-        case {"Fn::GetAtt": [name, attribute]}:
-            return f"<{name}.{attribute}>"
-        case {"Fn::ImportValue": name}:
-            return "<bucket>" if "Bucket" in name else "<key>"
-        case {"Ref": name}:
-            return f"<{name}>"
-    raise AssertionError(value)
-
-
 def _definition(template):
-    return json.loads(_text(template.one(MACHINE)["DefinitionString"]))
+    return json.loads(as_text(template.one(MACHINE)["DefinitionString"]))
 
 
 def _parameters(template):
@@ -140,7 +127,7 @@ def test_jobs_are_named_as_sagemaker_takes_it_and_as_the_role_may(render, job, s
 
 def test_the_command_brings_a_request_and_starts_a_job(render, job):
     outputs = render(job())["Outputs"]
-    body, _, rest = _text(outputs["StartCommand"]["Value"]).partition(" | ")
+    body, _, rest = as_text(outputs["StartCommand"]["Value"]).partition(" | ")
     upload, start = (shlex.split(part) for part in rest.split(" && "))
     assert json.loads(shlex.split(body)[1]) == EXAMPLE
     assert upload[:5] == ["aws", "s3", "cp", "-", "s3://<bucket>/RerankNightly/input/example/requests.jsonl"]
